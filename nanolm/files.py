@@ -1,0 +1,46 @@
+"""Write a file whole or not at all.
+
+A program can be killed, and a disk can fill up, in the middle of a write. So: write to a temporary name in the same
+folder, ask the system to put the bytes on the disk (fsync), then rename. A rename inside one folder is atomic
+(POSIX rename, and os.replace on Windows): a reader sees the old file or the new one, never half of either.
+"""
+import json
+import os
+import tempfile
+from pathlib import Path
+
+
+def atomic_write(path, data):
+    """Write `data` (bytes, or str as UTF-8) to `path`; the old file stays untouched until the new one is complete.
+
+    Raises OSError with a sentence that names the path (disk full, no permission); the temporary file is removed.
+    """
+    path = Path(path)
+    if isinstance(data, str):
+        data = data.encode("utf-8")
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:                      # Ctrl-C too must not leave the temporary file behind
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise type(error)(error.errno, f"could not write {path}: {error.strerror}. The file that was there before "
+                                           f"is unchanged. Free some space or choose another folder.") from error
+        raise
+
+
+def read_json(path):
+    """Return what the JSON file `path` holds. Raises FileNotFoundError or ValueError with a sentence naming the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error}). It may be truncated or not a file of nanolm.") from error
