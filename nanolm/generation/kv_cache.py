@@ -1,0 +1,106 @@
+"""The key-value cache: run only the new tokens through GPT-2, and get the logits of running them all.
+
+Why this is allowed. Let x^l_t (C,) be the vector at position t after l blocks. Claim: x^l_t depends on ids[0..t] alone.
+
+    l = 0       x^0_t = wte[id_t] + wpe[t]: true.
+    l -> l+1    layernorm, linear and mlp work on one position at a time. Attention alone mixes positions:
+                    y_t = sum_{s <= t} a_ts v_s,      a_ts = softmax over s <= t of (q_t . k_s / sqrt(D))
+                q_t is a function of x^l_t, and k_s, v_s are functions of x^l_s with s <= t: of ids[0..t], by assumption.
+
+So a later token changes nothing at an earlier position: old keys and values are final. And all that a new position asks
+of the old ones is their k_s and v_s, in every block; their queries, MLPs and logits are never needed again. Keep k and v:
+
+    memory      2 L C numbers a token (GPT-2 small in float32: 73,728 bytes a token, 75 MB for its 1,024 tokens)
+    work        one token costs about 2 P + 4 L C n operations (P parameters in the matrix products, n tokens so far),
+                where the full forward costs n times 2 P, and more
+
+Without the causal mask (BERT) x_s would hear of t > s, and nothing could be kept. The same holds when positions shift:
+wpe[t] is inside x^0_t, so a token that moves from position t to t - 1 has other keys and values. See window.py.
+
+    ids (B, T) new tokens     keys, values (L, B, H, S, D), the first `length` of the S positions are filled
+
+Tested    tests/test_kv_cache.py, against gpt2.logits at every position.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanolm.layers import attention, embedding, layernorm, linear, masks, mlp, multihead, positions
+
+
+@dataclass
+class KVCache:
+    """Room for the keys and values of S positions; `length` of them are filled. extend writes into these arrays.
+
+    Setting length to a smaller number forgets the tokens after it.
+    """
+    keys: np.ndarray        # (L, B, H, S, D)
+    values: np.ndarray      # (L, B, H, S, D)
+    length: int = 0
+
+
+def empty(p, config, batch_size=1):
+    """Return a KVCache with room for config.block_size tokens in each of batch_size rows, in p's dtype."""
+    shape = (config.n_layer, batch_size, config.n_head, config.block_size, config.n_embd // config.n_head)
+    dtype = p["wte"]["weight"].dtype
+    return KVCache(np.empty(shape, dtype), np.empty(shape, dtype))
+
+
+def extend(p, ids, kv, config, last=False):
+    """Append ids (B, T) to the tokens that kv holds; return the logits (B, T, V) of the T new positions.
+
+    last=True returns the logits of the last position only, (B, 1, V): enough to choose the next token, and the product
+    with the vocabulary, the widest of all, is then done for one position and not for a whole prompt.
+
+    Raises ValueError if ids is not (B, T) with kv's B and at least one token, or if the T tokens do not fit any more.
+    """
+    ids = np.asarray(ids)
+    batch_size, room = kv.keys.shape[1], kv.keys.shape[3] - kv.length
+    if ids.ndim != 2 or ids.shape[0] != batch_size or ids.shape[1] == 0:
+        raise ValueError(f"ids must have the shape ({batch_size}, T): one row for each row of the cache, and at least one "
+                         f"token, but has {ids.shape}.")
+    T = ids.shape[1]
+    if T > room:
+        raise ValueError(f"{T} new tokens do not fit: the cache holds {kv.length} of {kv.length + room} positions, and the "
+                         f"model has no more. nanolm.generation.window says what can be done then.")
+    start, stop = kv.length, kv.length + T
+    mask = masks.causal(T, stop) if T > 1 else None                     # a single new token may attend to everything
+
+    x, _ = embedding.forward(ids, p["wte"]["weight"])                   # (B, T, C)
+    x, _ = positions.forward(x, p["wpe"]["weight"], offset=start)
+    for l in range(config.n_layer):
+        p_l = p["h"][str(l)]                                            # block.forward, pre-norm, line by line
+        n, _ = layernorm.forward(x, **p_l["ln_1"], eps=config.eps)
+        x = x + _attend(n, p_l["attn"], kv.keys[l], kv.values[l], start, config.n_head, mask)
+        n, _ = layernorm.forward(x, **p_l["ln_2"], eps=config.eps)
+        m, _ = mlp.forward(n, p_l["mlp"])
+        x = x + m
+    kv.length = stop                                                    # last: an error on the way leaves kv as it was
+
+    if last:
+        x = x[:, -1:]
+    x, _ = layernorm.forward(x, **p["ln_f"], eps=config.eps)
+    logits, _ = linear.forward(x, p["wte"]["weight"].T)                 # (B, T, V), the tied embedding
+    return logits
+
+
+def _attend(x, p, keys, values, start, n_head, mask):
+    """multihead.forward for x (B, T, C), with the keys and values of the tokens before `start` taken from the cache."""
+    stop = start + x.shape[1]
+    packed, _ = linear.forward(x, **p["c_attn"])                        # (B, T, 3C)
+    q, k, v = (multihead.split(part, n_head) for part in np.split(packed, 3, axis=-1))     # (B, H, T, D) each
+    keys[:, :, start:stop] = k
+    values[:, :, start:stop] = v
+    heads, _ = attention.forward(q, keys[:, :, :stop], values[:, :, :stop], mask)
+    y, _ = linear.forward(multihead.merge(heads), **p["c_proj"])        # (B, T, C)
+    return y
+
+
+def select(kv, rows):
+    """Return a new KVCache whose row i is row rows[i] of kv: rows may repeat, be dropped and change places."""
+    L, _, H, S, D = kv.keys.shape
+    keys = np.empty((L, len(rows), H, S, D), kv.keys.dtype)
+    values = np.empty((L, len(rows), H, S, D), kv.values.dtype)
+    keys[:, :, :, :kv.length] = kv.keys[:, rows, :, :kv.length]         # what is not filled is not worth copying
+    values[:, :, :, :kv.length] = kv.values[:, rows, :, :kv.length]
+    return KVCache(keys, values, kv.length)
