@@ -1,0 +1,178 @@
+"""check(layer, x, weight, ...): is layer.backward the derivative of layer.forward?
+
+For each of three random upstream gradients dy, the loss is L = sum(dy * y). Its derivative by every entry of every float
+array is computed by numbers (numerical.py) and compared with what backward returned (verdict.py); the rules that need no
+derivative are checked on the way (contract.py). One upstream gradient is not enough: backward must be right for all, and
+it must be linear in dy. So the three differ in size and in their layout in memory, and one is half zeros; never ones, for
+which the true gradient of softmax is zero and every wrong one that returns zeros looks right.
+
+Elementwise up to 4,096 entries a tensor; larger tensors are checked along random directions (directions.py).
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from nanolm.gradcheck import arguments, contract, directions, entries, verdict, weak
+from nanolm.gradcheck.report import Gradient, Report
+
+ELEMENTWISE_LIMIT = 4096
+METHODS = ("auto", "complex", "central")
+
+
+class Pair(NamedTuple):
+    """A forward and a backward that belong together; check takes it where it takes a layer."""
+
+    forward: object
+    backward: object
+    name: str
+
+
+def pair(forward, backward, name=None):
+    """Return the two functions as one thing that check and swap understand. name stands in the report.
+
+    Raises TypeError if one of them is not a function.
+    """
+    for key, function in (("forward", forward), ("backward", backward)):
+        if not callable(function):
+            raise TypeError(f"{key} must be a function, but it is a {type(function).__name__}. "
+                            f"Pass the function itself, without calling it.")
+    return Pair(forward, backward, name or getattr(backward, "__qualname__", "your pair"))
+
+
+def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, names=None, upstream=None, h=1e-4,
+          float32=True, **kwargs):
+    """Return a Report on layer.backward at forward(*args, **kwargs). Print it; ask .passed; or call .raise_if_failed().
+
+    layer     a module with forward and backward, or gradcheck.pair(forward, backward).
+    args      what forward takes: float64 arrays and dicts of them are differentiated, everything else is passed on. An rng
+              is copied before every call, so that dropout draws the same mask each time.
+    wrt       names of the tensors to differentiate, such as ["x", "ln_1.weight"]; None: all.
+    method    "complex" (the complex step), "central" (central differences, at h and h/10), or "auto": the complex step where
+              forward allows it, central differences where not.
+    rtol, atol  an entry is right if |got - expected| <= rtol |expected| + atol. Defaults: verdict.py.
+    upstream  your own dy in place of the three random ones.
+    float32   also run the pair once in float32 and demand float32 back.
+
+    Raises TypeError for float32 or integer arrays (they cannot be moved by a small step) and for arguments that forward
+    does not take; ValueError for an unknown method or name.
+    """
+    _must_be_layer(layer)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
+    call = arguments.bind(layer.forward, args, kwargs, names)
+    settings = dict(wrt=wrt, method=method, seed=seed, rtol=rtol, atol=atol, upstream=upstream, h=h, float32=float32)
+    report = examine(layer, call, **settings)
+    report.notes += weak.notes(call, upstream)
+    stronger = weak.strengthen(call, seed) if report.passed and upstream is None else None
+    if stronger is not None:
+        second = weak.attempt(lambda: examine(layer, stronger, **settings))
+        if second is not None and not second.passed:
+            second.notes.append("This is the report for the second set of arguments: the same shapes, with random numbers where yours "
+                                "were all equal and a repeated id where yours were all different. With yours it passed.")
+            return second
+    return report
+
+
+def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, upstream=None, h=1e-4, float32=True,
+            elementwise=True):
+    """Return the Report for one set of arguments; `check` and `check_model` are made of it."""
+    rng = np.random.default_rng(seed)
+    evidence = contract.Evidence()
+    y, cache, given = contract.run_forward(layer, call, evidence)
+    tensors = call.tensors()
+    chosen = _choose(tensors, wrt)
+    upstreams = draw(y, rng) if upstream is None else [_own(upstream, y)]
+    found, first = contract.run_backward(layer, call, given, upstreams, cache, evidence)
+
+    gradients, usable = [], {}
+    for name in chosen:
+        gradient = Gradient(name, tensors[name].shape, tensors[name].dtype)
+        gradients.append(gradient)
+        got = [one.get(name) for one in found]
+        if gradient.receive(got, len(upstreams)):
+            usable[name] = np.stack([np.ravel(g) for g in got]).astype(np.float64)
+    determined = np.isfinite(y).all() and not any("another result for the same" in p for p in evidence.problems)
+    if determined:
+        dys = np.stack([np.ravel(dy) for dy in upstreams])                                   # (K, size of y)
+        _compare(layer, call, gradients, usable, np.asarray(y), dys, method, rng, rtol, atol, h, elementwise, evidence)
+        _still_the_same(layer, upstreams[0], cache, first, evidence)
+    else:
+        for gradient in gradients:
+            gradient.cannot_tell("forward gives no usable numbers to compare with.")
+    if float32:
+        contract.in_float32(layer, call, evidence)
+    name = getattr(layer, "__name__", getattr(layer, "name", "layer")).rsplit(".", 1)[-1]
+    return Report(name, gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs, len(upstreams), h)
+
+
+def draw(y, rng):
+    """Return the upstream gradients for y: three arrays, or for a loss three numbers, none of them ones."""
+    if np.ndim(y) == 0:
+        return [1.7, -0.3, 40.0]
+    plain = rng.standard_normal(y.shape)
+    sparse = 30 * rng.standard_normal(y.shape) * (rng.random(y.shape) < 0.5)
+    if not sparse.any():
+        sparse = 30 * plain
+    return [plain, np.asfortranarray(sparse), rng.standard_normal(y.shape) - 0.7]
+
+
+def _compare(layer, call, gradients, usable, y, dys, method, rng, rtol, atol, h, elementwise, evidence):
+    """Fill in each gradient's numbers and verdict."""
+    truths = {}
+    for gradient in gradients:
+        x = call.tensors()[gradient.name]
+        f = entries.function_of(layer, call, gradient.name)
+        how, note = entries.choose_method(f, x, y, dys[0], method, rng, h)
+        if note:
+            evidence.notes.append(f"{gradient.name}: {note}")
+        gradient.method = how
+        if elementwise and x.size <= ELEMENTWISE_LIMIT:
+            truths[gradient.name] = entries.differentiate(f, x, y, dys, how, h)
+    largest = np.max([np.abs(t.expected).max(axis=1, initial=0) for t in truths.values()], axis=0) if truths else np.zeros(len(dys))
+    largest = np.where(largest > 0, largest, np.abs(dys).max(axis=1))[:, None]                # all gradients zero: dy's own size
+    for gradient in gradients:
+        x, f = call.tensors()[gradient.name], entries.function_of(layer, call, gradient.name)
+        got = usable.get(gradient.name)
+        if gradient.name in truths:
+            entries.settle(gradient, f, x, y, dys, got, truths[gradient.name], largest, rtol, atol, h)
+        elif got is not None:
+            directions.settle(gradient, f, x, y, dys, got, rng, rtol, atol, h)
+
+
+def _still_the_same(layer, dy, cache, first, evidence):
+    """Call backward once more, after hundreds of other forward calls: it must have remembered nothing of them."""
+    if first is None or evidence.second_differs:
+        return
+    try:
+        with np.errstate(all="ignore"):
+            again = layer.backward(dy, cache)
+    except Exception as error:
+        evidence.problems.append(f"backward raised {type(error).__name__} after other calls of forward: {error}")
+        return
+    if not contract.same(again, first):
+        evidence.second_differs = True
+        evidence.problems.append("after other calls of forward, backward gave another result for the same dy and cache. It must take "
+                                 "everything from the cache and remember nothing.")
+
+
+def _choose(tensors, wrt):
+    if wrt is None:
+        return list(tensors)
+    wrt = [wrt] if isinstance(wrt, str) else list(wrt)
+    for name in wrt:
+        if name not in tensors:
+            raise ValueError(f"wrt names {name!r}, but the tensors to differentiate are {', '.join(tensors)}.")
+    return wrt
+
+
+def _own(upstream, y):
+    if np.shape(upstream) != np.shape(y):
+        raise ValueError(f"upstream must have the shape of forward's result, {np.shape(y)}, but it has {np.shape(upstream)}.")
+    return float(upstream) if np.ndim(y) == 0 else np.asarray(upstream, dtype=np.float64)
+
+
+def _must_be_layer(layer):
+    for key in ("forward", "backward"):
+        if not callable(getattr(layer, key, None)):
+            raise TypeError(f"check needs a layer, a module with forward and backward, but {layer!r} has no {key}. "
+                            f"For two functions of your own write check(gradcheck.pair(forward, backward), ...).")

@@ -1,0 +1,206 @@
+"""The rules of the contract that need no derivatives: what forward and backward return, and what they must not touch.
+
+Forward gives (y, cache), the same again for the same arguments, in the precision of its arguments. Backward gives one
+gradient per float array, in order, and can be called again: it writes to nothing that it was given (arguments, dy, cache)
+and remembers nothing. Every broken rule becomes one sentence.
+"""
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nanolm.gradcheck import arguments
+
+
+@dataclass
+class Evidence:
+    """What was found; `problems` are sentences, `written` the names of what was written to."""
+
+    problems: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+    written: list = field(default_factory=list)
+    second_differs: bool = False
+
+    def wrote(self, name, who):
+        if name not in self.written:
+            self.written.append(name)
+            self.problems.append(f"{who} wrote to {name}, which it was given. Write only to arrays made inside the function: "
+                                 f"y = {name} * 2 makes one, {name} *= 2 does not.")
+
+
+def same(a, b):
+    """Return whether two nests of tuples, dicts and arrays hold the same types, shapes, dtypes and bits."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return a.shape == b.shape and a.dtype == b.dtype and (a is b or a.tobytes() == b.tobytes())
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, np.random.Generator):
+        return same(a.bit_generator.state, b.bit_generator.state)
+    if isinstance(a, random.Random):
+        return a.getstate() == b.getstate()
+    if isinstance(a, (int, float, complex, str, np.generic)):
+        return repr(a) == repr(b)                      # repr: NaN equals NaN, 0.0 is not -0.0
+    if hasattr(a, "__dict__") and not callable(a):
+        return same(vars(a), vars(b))
+    return True                                        # an object we cannot look into: believed
+
+
+def snapshot(tree):
+    """Return a copy of a nest of tuples, lists, dicts, arrays, generators and plain objects, for `same`."""
+    if isinstance(tree, np.ndarray):
+        return tree.copy(order="K")
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(map(snapshot, tree)) if type(tree) in (tuple, list) else type(tree)(*map(snapshot, tree))
+    if isinstance(tree, dict):
+        return {k: snapshot(v) for k, v in tree.items()}
+    if hasattr(tree, "__dict__") and not callable(tree) and not isinstance(tree, random.Random):
+        twin = object.__new__(type(tree))
+        vars(twin).update({k: snapshot(v) for k, v in vars(tree).items()})
+        return twin
+    return arguments.fresh(tree)
+
+
+def run_forward(layer, call, evidence):
+    """Return y, cache and the arguments of one forward call; y as an array, shape () for a loss.
+
+    Raises TypeError if forward does not return (y, cache) with one float output: then nothing can be checked.
+    """
+    result, given = call.run(layer.forward)
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"forward must return two things, y and cache, but it returned {_describe(result)}. "
+                        f"Its last line should read: return y, cache.")
+    y, cache = result
+    if not isinstance(y, (np.ndarray, float, np.floating)) or np.asarray(y).dtype.kind != "f":
+        raise TypeError(f"the first thing that forward returns must be an array of floats or a loss, but it is {_describe(y)}.")
+    for name, before, after in zip(call.names, call.values, given.values):
+        if isinstance(before, (np.ndarray, dict)) and not same(_plain(before), _plain(after)):
+            evidence.wrote(name, "forward")
+    if np.asarray(y).dtype != np.float64:
+        evidence.problems.append(f"forward returned {np.asarray(y).dtype} for float64 arguments. Something inside it computes in "
+                                 f"another precision.")
+    if not np.isfinite(y).all():
+        evidence.problems.append(f"forward returned NaN or inf in {np.count_nonzero(~np.isfinite(y))} of {np.size(y)} numbers.")
+    again = call.run(layer.forward)[0]
+    if not same(np.asarray(y), np.asarray(again[0])):
+        evidence.problems.append("forward gave another result for the same arguments, so it has no derivative. If it draws "
+                                 "random numbers, it must draw them from an rng that it is given.")
+    return y, cache, given
+
+
+def run_backward(layer, call, given, upstreams, cache, evidence):
+    """Return one {name: gradient} per upstream gradient, and what backward returned for the first (None if it failed)."""
+    before, cache_before, found, first = snapshot(given.values), snapshot(cache), [], None
+    for i, dy in enumerate([upstreams[0], *upstreams]):         # the first one twice: is the second call the same?
+        dy_before = snapshot(dy)
+        try:
+            with np.errstate(all="ignore"):
+                result = layer.backward(dy, cache)
+        except Exception as error:
+            where = ["at the first call", "at the second call"][i] if i < 2 else "for another dy (another layout in memory)"
+            evidence.problems.append(f"backward raised {type(error).__name__} {where}: {error}")
+            return found, first
+        if isinstance(dy, np.ndarray) and not same(dy_before, dy):
+            evidence.wrote("dy", "backward")
+            np.copyto(dy, dy_before)
+        for name, old, new in zip(given.names, before, given.values):
+            if not same(old, new):
+                evidence.wrote(name, "backward")
+        if not same(cache_before, cache):
+            evidence.wrote("cache", "backward")
+        if i == 0:
+            first, first_bits = result, snapshot(result)
+        elif i == 1 and not same(first_bits, result):
+            evidence.second_differs = True
+            evidence.problems.append("backward gave another result at the second call with the same dy and the same cache.")
+        if i > 0:
+            found.append(align(call, snapshot(result), evidence if i == 1 else Evidence()))
+    if first is not None and not evidence.second_differs and not same(first_bits, first):
+        evidence.problems.append("a later call of backward changed the arrays that an earlier call had returned. Make new arrays "
+                                 "in every call.")
+    return found, first
+
+
+def align(call, result, evidence):
+    """Return {name: gradient} for what backward returned; a wrong number of gradients or wrong keys become problems."""
+    slots = call.slots()
+    wanted = ", ".join("d" + name for name, _ in slots)
+    items = [result] if not isinstance(result, (tuple, list)) else list(result)
+    if isinstance(result, list):
+        evidence.notes.append("backward returned a list; nanolm's layers return a tuple.")
+    if isinstance(result, tuple) and len(result) == 1:
+        evidence.problems.append(f"backward returned a tuple of one thing. One gradient comes bare: return {wanted}, without a comma.")
+    kept, absent = [], [n for n in call.order if n in call.absent or _is_none(call, n)]
+    for item in items:                                  # a None is fine for an argument that was None, such as a bias
+        if item is None and absent and len(items) > len(slots):
+            absent.pop(0)
+        else:
+            kept.append(item)
+    if len(kept) != len(slots):
+        extra = ""
+        integers = [n for n, v in zip(call.names, call.values) if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
+        if len(kept) > len(slots) and integers:
+            extra = f" {integers[0]} holds integers: {arguments.WHY_NOT_INTEGER.format(name=integers[0])}"
+        evidence.problems.append(f"backward returned {len(kept)} gradient{'s' * (len(kept) != 1)}, expected {len(slots)}: {wanted}.{extra}")
+    found = {}
+    for (name, value), item in zip(slots, kept):
+        if isinstance(value, dict):
+            _align_dict(item, value, call.prefix(name), "d" + name, found, evidence)
+        else:
+            found[name] = item
+    return found
+
+
+def _align_dict(item, value, prefix, name, found, evidence):
+    if not isinstance(item, dict):
+        evidence.problems.append(f"{name} must be a dict with the keys {', '.join(map(str, value))}, but it is {_describe(item)}.")
+        return
+    owed = [k for k, v in value.items() if isinstance(v, dict) or (isinstance(v, np.ndarray) and v.dtype.kind == "f")]
+    missing, extra = [k for k in owed if k not in item], [k for k in item if k not in value]
+    if missing or extra:
+        evidence.problems.append(f"{name} must have the keys {', '.join(map(str, owed))}; missing: "
+                                 f"{', '.join(map(str, missing)) or 'none'}, not known: {', '.join(map(str, extra)) or 'none'}.")
+    for key in owed:
+        if key in item and isinstance(value[key], dict):
+            _align_dict(item[key], value[key], f"{prefix}{key}.", f'{name}["{key}"]', found, evidence)
+        elif key in item:
+            found[f"{prefix}{key}"] = item[key]
+
+
+def in_float32(layer, call, evidence):
+    """Run the pair once in float32: what goes in as float32 must come out as float32 (a NumPy float64 number widens it)."""
+    tensors = {n: t.astype(np.float32) for n, t in call.tensors().items()}
+    try:
+        (y, cache), _ = call.run(layer.forward, tensors)
+        dy = np.ones(np.shape(y), np.float32) if np.ndim(y) else 1.0
+        with np.errstate(all="ignore"):
+            gradients = align(call, layer.backward(dy, cache), Evidence())
+    except Exception as error:
+        evidence.problems.append(f"with float32 arguments it raised {type(error).__name__}: {error}")
+        return
+    wide = {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}
+    wide = {n: v.dtype for n, v in wide.items() if getattr(v, "dtype", np.float32) != np.float32}
+    if wide:
+        name, dtype = next(iter(wide.items()))
+        evidence.problems.append(f"with float32 arguments, {name} is {dtype}: float32 in, float32 out. Look for np.zeros(shape) without "
+                                 f"dtype=x.dtype, and for NumPy numbers such as np.sqrt(d): math.sqrt(d) does not widen.")
+
+
+def _plain(value):
+    """Return a dict as plain nested dicts, an array as it is: `call.run` rebuilds dicts of any kind as plain ones."""
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _is_none(call, name):
+    return name in call.names and call.values[call.names.index(name)] is None
+
+
+def _describe(value):
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} with the shape {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)} things"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,152 @@
+"""Elementwise: move one entry at a time, and compare every entry of a gradient with its numerical value.
+
+Moving entry i of x gives one column of the Jacobian, dy/dx_i for all of y. The gradient for upstream dy is that column's
+product with dy, so one column serves all upstream gradients: K of them cost no more forward calls than one.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanolm.gradcheck import numerical, verdict
+
+REEXAMINE = 400                  # so many wrong entries are looked at again with central differences
+
+
+@dataclass
+class Truth:
+    """The numerical gradient of one tensor of n entries for K upstream gradients: arrays (K, n)."""
+
+    expected: np.ndarray
+    blur: np.ndarray             # how far `expected` may be off
+    at_h: np.ndarray = None      # central differences only: the values at h and h/10
+    at_h10: np.ndarray = None
+    low: np.ndarray = None       # at a corner of forward, the range of the one-sided slopes; NaN elsewhere
+    high: np.ndarray = None
+
+
+def function_of(layer, call, name):
+    """Return f with f(value) = y of a forward call in which the tensor `name` is `value`; complex if value is."""
+    tensors = call.tensors()
+    as_complex = {}
+
+    def f(value):
+        if np.iscomplexobj(value) and not as_complex:
+            as_complex.update({n: t.astype(np.complex128) for n, t in tensors.items()})
+        others = as_complex if np.iscomplexobj(value) else tensors
+        return np.asarray(call.run(layer.forward, {**others, name: value})[0][0])
+    return f
+
+
+def choose_method(f, x, y, dy, method, rng, h):
+    """Return "complex step" or "central differences", and a note on why, or "".
+
+    The complex step is used only if it agrees with central differences along one random direction: a forward that takes
+    an absolute value or x.real drops the imaginary part without a word.
+    """
+    if method == "central":
+        return "central differences", ""
+    v = rng.standard_normal(x.shape)
+    v = v / max(np.linalg.norm(v), 1e-300)
+    fallback = "central differences were used"
+    try:
+        exact = numerical.complex_step(f, x, v)
+    except numerical.NotAnalytic as error:
+        if method == "complex":
+            raise ValueError(f"the complex step cannot be used for {error}. Use method=\"central\".") from error
+        return "central differences", f"{fallback}, because forward does not take complex numbers ({_short(error)})."
+    if exact.shape != y.shape:
+        return "central differences", f"{fallback}, because forward gives another shape for complex numbers."
+    if method == "complex":
+        return "complex step", ""
+    near = numerical.central_pair(f, x, v, y, h)
+    slope = numerical.extrapolate(near.at_h, near.at_h10)
+    size = np.abs(dy * exact.ravel()).sum() + np.abs(dy * slope.ravel()).sum()
+    noise = 1e-15 * np.abs(dy * y.ravel()).sum() / (h / 10)
+    if not np.isfinite(slope).all() or abs((dy * (exact - slope).ravel()).sum()) > 1e-5 * size + 10 * noise:
+        return "central differences", f"{fallback}, because the complex step disagrees with them: forward is not analytic."
+    return "complex step", ""
+
+
+def differentiate(f, x, y, dys, how, h):
+    """Return the Truth for tensor x; dys (K, size of y). Calls f once an entry (complex step) or four times (central)."""
+    n, K = x.size, len(dys)
+    if how == "complex step":
+        expected = np.empty((K, n))
+        for i in range(n):
+            expected[:, i] = dys @ numerical.complex_step(f, x, numerical.one_hot(x, i)).ravel()
+        return Truth(expected, np.zeros((K, n)))
+    return central_truth(f, x, y, dys, range(n), h)
+
+
+def central_truth(f, x, y, dys, chosen, h):
+    """Return the Truth by central differences for the entries in `chosen` only."""
+    K, n = len(dys), len(chosen)
+    truth = Truth(*(np.empty((K, n)) for _ in range(4)), np.full((K, n), np.nan), np.full((K, n), np.nan))
+    rounding = 4e-16 * np.abs(dys * y.ravel()).sum(axis=1) / (h / 10)                        # eps |L| / h, (N1)
+    for j, i in enumerate(chosen):
+        near = numerical.central_pair(f, x, numerical.one_hot(x, i), y, h)
+        truth.at_h[:, j], truth.at_h10[:, j] = dys @ near.at_h.ravel(), dys @ near.at_h10.ravel()
+        best = numerical.extrapolate(near.at_h, near.at_h10).ravel()
+        truth.expected[:, j] = dys @ best
+        truth.blur[:, j] = np.abs(truth.expected[:, j] - truth.at_h10[:, j]) + rounding
+        if near.corner:
+            left, right = dys * near.left.ravel(), dys * near.right.ravel()
+            truth.low[:, j], truth.high[:, j] = np.minimum(left, right).sum(axis=1), np.maximum(left, right).sum(axis=1)
+    return truth
+
+
+def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
+    """Give the gradient its verdict: got (K, n) against truth, `largest` (K, 1) the scale of the absolute tolerance."""
+    if got is None:                                     # missing, or of another shape: the sentence is there already
+        gradient.expected_values = truth.expected[0].reshape(x.shape)
+        return
+    allowed = verdict.tolerance(truth.expected, largest, gradient.method, rtol, atol)
+    if gradient.method == "central differences":
+        allowed = allowed + 4e-16 * np.abs(dys * y.ravel()).sum(axis=1)[:, None] / (h / 10)
+    wrong, unclear = verdict.judge(got, truth.expected, allowed, truth.blur)
+    error = np.abs(got - truth.expected)
+    suspects = np.flatnonzero((wrong | unclear).any(axis=0))
+    steps = None
+    if len(suspects):
+        excess = np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300), np.inf).max(axis=0)
+        suspects = suspects[np.argsort(-excess[suspects], kind="stable")][:REEXAMINE]
+        closer = truth if truth.at_h is not None else central_truth(f, x, y, dys, suspects, h)
+        columns = suspects if truth.at_h is not None else np.arange(len(suspects))
+        low, high, margin = closer.low[:, columns], closer.high[:, columns], 1e-9 * largest
+        margin = margin + 1e-4 * (high - low)
+        in_corner = ((got[:, suspects] >= low - margin) & (got[:, suspects] <= high + margin)).all(axis=0)      # NaN: no corner
+        excused = suspects[in_corner]
+        wrong[:, excused] = unclear[:, excused] = False
+        gradient.corners = [tuple(int(k) for k in np.unravel_index(i, x.shape)) for i in excused]
+        if wrong.any() or unclear.any():
+            bad = np.flatnonzero((wrong | unclear)[:, suspects].any(axis=0))
+            j = bad[0]
+            k = int(np.argmax((wrong | unclear)[:, suspects[j]] * np.nan_to_num(error[:, suspects[j]], nan=np.inf)))
+            steps = (abs(got[k, suspects[j]] - closer.at_h[k, columns[j]]), abs(got[k, suspects[j]] - closer.at_h10[k, columns[j]]))
+    _fill(gradient, x, got, truth.expected, error, wrong, unclear, allowed, steps)
+
+
+def _fill(gradient, x, got, expected, error, wrong, unclear, allowed, steps):
+    """Write the numbers of the worst entry into the gradient."""
+    bad = (wrong | unclear).any(axis=0)
+    weight = np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300), np.inf)
+    if bad.any():
+        weight = np.where(wrong | unclear, weight, -1.0)
+    elif gradient.corners:
+        weight[:, [np.ravel_multi_index(c, x.shape) for c in gradient.corners]] = -1.0
+    k, i = np.unravel_index(np.argmax(weight), weight.shape) if weight.size else (0, 0)
+    gradient.values, gradient.expected_values = got[k].reshape(x.shape), expected[k].reshape(x.shape)
+    gradient.wrong = bad.reshape(x.shape)
+    if x.size:
+        gradient.worst(tuple(int(j) for j in np.unravel_index(i, x.shape)), got[k, i], expected[k, i])
+    if wrong.any():
+        gradient.fail(verdict.pattern(got[k], expected[k]) if x.ndim < 2 else
+                      verdict.pattern(got[k].reshape(x.shape), expected[k].reshape(x.shape)))
+    elif unclear.any():
+        gradient.cannot_tell("The numerical derivative is too coarse here to tell: forward is not smooth, or not in float64.")
+    gradient.steps = steps
+
+
+def _short(error):
+    text = " ".join(str(error).split())
+    return text if len(text) <= 70 else text[:67] + "..."

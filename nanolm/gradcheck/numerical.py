@@ -1,0 +1,93 @@
+"""Derivatives by numbers: central differences and the complex step, along any direction.
+
+A function y = f(x) is pushed from x a little way h along a direction v (the shape of x), and we look at how y moves.
+With v one-hot that is one column of the Jacobian; with v random it is one test of all entries at once.
+
+Central differences. Taylor's series on both sides, all derivatives along v:
+    f(x + hv) = f + h f' + h^2/2 f'' + h^3/6 f''' + ...
+    f(x - hv) = f - h f' + h^2/2 f'' - h^3/6 f''' + ...
+    (f(x + hv) - f(x - hv)) / 2h = f' + h^2/6 f''' + O(h^4)                                             (N1)
+  Truncation shrinks like h^2; rounding, eps |f| / h with eps = 1.1e-16, grows like 1/h. At h = 1e-4 and 1e-5 the
+  first is 1e-9 and 1e-11, the second 1e-12 and 1e-11: both are small, and both steps tell the same story. In float32
+  eps = 6e-8, and rounding at 1e-5 is 0.6 %: hence float64. Two steps together cancel the h^2 term (Richardson):
+    f' = (100 D(h/10) - D(h)) / 99 + O(h^4)                                                             (N2)
+
+The complex step. Go along the imaginary axis instead, where an analytic f obeys the same series:
+    f(x + ihv) = f + ih f' - h^2/2 f'' - ...    so    Im f(x + ihv) / h = f' + O(h^2)                   (N3)
+  Nothing is subtracted, so nothing is rounded away, and h may be 1e-30: the result is exact to the last digits.
+
+x, v of one shape; y any shape; h has the unit of x.
+Source    Squire and Trapp 1998, SIAM Review 40(1), 110-112 (N3). Richardson 1911, Phil. Trans. A 210 (N2).
+Derived   notebooks/00_gradients.ipynb.   Tested  tests/gradcheck/test_numerical.py.
+"""
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+STEP = 1e-4                 # h of the central differences; the second step is h/10
+COMPLEX_STEP = 1e-30        # h of (N3): h^2 = 1e-60 vanishes beside 1, yet is far above the smallest float64, 1e-308
+
+
+class NotAnalytic(Exception):
+    """The complex step cannot be used: the forward pass refused the imaginary part, or dropped it."""
+
+
+class Central(NamedTuple):
+    """What four evaluations of f along v say; every field has the shape of y."""
+
+    at_h: np.ndarray        # (N1) with h
+    at_h10: np.ndarray      # (N1) with h/10
+    left: np.ndarray        # slope of the last step h/10 before x; differs from `right` at a corner, as of ReLU at 0
+    right: np.ndarray       # slope of the first step h/10 after x
+    corner: bool            # left and right differ, and differ as much at h/10 as at h: f has no derivative here
+
+
+def complex_step(f, x, v):
+    """Return the derivative of f at x along v by (N3), shaped like y. Raises NotAnalytic if f cannot carry it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)      # "discarding the imaginary part"
+        try:
+            y = f(x + 1j * COMPLEX_STEP * v)
+        except Exception as error:                       # whatever it is: f works on real numbers, and not on complex
+            raise NotAnalytic(f"{type(error).__name__}: {error}") from error
+    if not np.iscomplexobj(y):
+        raise NotAnalytic("the forward pass returned real numbers for complex ones")
+    slope = y.imag / COMPLEX_STEP
+    if not np.isfinite(slope).all():
+        raise NotAnalytic("the forward pass gives NaN or inf on complex numbers")
+    return slope
+
+
+def central(f, x, v, h=STEP):
+    """Return the derivative of f at x along v by (N1), shaped like y: two calls of f."""
+    return (f(x + h * v) - f(x - h * v)) / (2 * h)
+
+
+def central_pair(f, x, v, y, h=STEP):
+    """Return Central: the derivative at h and at h/10, and the two one-sided slopes. y = f(x). Four calls of f."""
+    after, before = f(x + h * v), f(x - h * v)
+    near_after, near_before = f(x + h / 10 * v), f(x - h / 10 * v)
+    left, right = (y - near_before) / (h / 10), (near_after - y) / (h / 10)
+    # right - left is h f'' for a smooth f, so ten times less at h/10; at a corner it is the same at both.
+    bend, near_bend = np.abs(after - 2 * y + before).max() / h, np.abs(right - left).max()
+    size, rounding = max(np.abs(left).max(), np.abs(right).max()), 1e-13 * np.abs(y).max() / h
+    corner = bool(near_bend > 0.5 * bend and near_bend > 1e-3 * size and near_bend > rounding)
+    return Central((after - before) / (2 * h), (near_after - near_before) / (h / 5), left, right, corner)
+
+
+def extrapolate(at_h, at_h10):
+    """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
+
+    So large a difference is not the h^2 term: f has a corner between x + h/10 and x + h, and only h/10 stays clear of it.
+    """
+    better = at_h10 + (at_h10 - at_h) / 99
+    size = np.abs(at_h10).max(initial=0.0)
+    return np.where(np.abs(at_h - at_h10) > 1e-4 * size, at_h10, better)
+
+
+def one_hot(x, i):
+    """Return the direction that moves only entry i (counted as in x.ravel()), shaped like x."""
+    v = np.zeros(x.shape)
+    v.flat[i] = 1.0
+    return v

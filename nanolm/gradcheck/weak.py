@@ -1,0 +1,72 @@
+"""Weak arguments: those with which a wrong backward can pass. Say so, and try again with better ones.
+
+    a gain that is all ones         a layer norm that forgets its gain passes
+    a bias or input all zeros       whatever is multiplied by it is not seen
+    ids that are all different      dweight[ids] = dy in place of a sum passes
+    dy all ones                     a softmax that returns zeros passes
+    axes of equal size              weight.T in place of weight has the right shape
+    an axis of size 1               a sum over it that was forgotten has the right values
+
+Values can be replaced, so `check` runs a second time with `strengthen`ed ones. Shapes cannot: they stay a note.
+"""
+import numpy as np
+
+from nanolm.gradcheck.arguments import Call
+
+
+def notes(call, upstream=None):
+    """Return one sentence for each weakness."""
+    found = []
+    for name, array in call.tensors().items():
+        if _constant(array):
+            found.append(f"weak test: {name} is {array.flat[0]:g} everywhere; a backward that forgets it may pass. "
+                         f"Use random numbers.")
+        if array.ndim == 2 and array.shape[0] == array.shape[1] and array.size > 1:
+            found.append(f"weak test: {name} is square, {array.shape}; a transposed gradient has the right shape. "
+                         f"Use axes of different sizes as well.")
+        elif array.ndim > 1 and 1 in array.shape:
+            found.append(f"weak test: {name} has an axis of size 1, {array.shape}; a forgotten sum over it is not seen.")
+        elif len(set(array.shape)) < array.ndim:
+            found.append(f"weak test: {name} has axes of equal size, {array.shape}; swapped axes are not seen.")
+    for name, array in _integers(call):
+        if array.size > 1 and len(np.unique(array)) == array.size:
+            found.append(f"weak test: {name} has no repeated entry; a backward that keeps only the last of them may pass.")
+    if upstream is not None and np.all(np.asarray(upstream) == 1):
+        found.append("weak test: the upstream gradient is all ones, for which the true gradient of softmax is zero.")
+    return found
+
+
+def strengthen(call, seed):
+    """Return a Call with random numbers for constant tensors and one repeated id for ids without; None if there is no need."""
+    rng = np.random.default_rng([seed, 1])
+    constant = [name for name, array in call.tensors().items() if _constant(array)]
+    distinct = [name for name, array in _integers(call) if array.ndim and len(np.unique(array)) == array.size > 1]
+    if not constant and not distinct:
+        return None
+    # A Call of the same arguments, in which some arrays are others: `run` copies the rest.
+    tensors = {n: t + 0.5 * rng.standard_normal(t.shape) if n in constant else t for n, t in call.tensors().items()}
+    values = []
+    for name, value in zip(call.names, call.values):
+        if name in distinct:
+            value = value.copy()
+            value.flat[-1] = value.flat[0]
+        values.append(value)
+    copy = Call(call.names, values, call.n_positional, call.absent, call.order)
+    return copy.with_tensors(tensors)
+
+
+def attempt(examine):
+    """Return examine(), or None if forward refuses the arguments that we made up: they are then not its fault."""
+    try:
+        report = examine()
+    except Exception:
+        return None
+    return None if any(p.startswith(("forward returned NaN", "with float32")) for p in report.problems) else report
+
+
+def _constant(array):
+    return array.size > 1 and bool((array == array.flat[0]).all())
+
+
+def _integers(call):
+    return [(n, v) for n, v in zip(call.names, call.values) if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
