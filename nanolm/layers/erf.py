@@ -36,6 +36,7 @@ def erfc(x):
     """Return 1 - erf(x), elementwise, same shape and dtype as x (float32, float64 or, for gradcheck, complex128)."""
     negative = x.real < 0
     z = np.where(negative, -x, x)
+    z = np.where(z.real > 30, x.dtype.type(30), z)                          # exp(-900) is 0 already; z * z must not overflow
     t = 1 / (1 + z / 2)
     t = np.where(t.real < T_MIN, x.dtype.type(T_MIN), t)
     u = (t - T_MIN) * (2 / (1 - T_MIN)) - 1                                 # T_MIN ... 1 -> -1 ... 1

@@ -1,0 +1,133 @@
+"""Make the golden arrays tests/golden/*.npz with PyTorch and transformers. Run it by hand: python tests/golden/make.py
+
+Each file holds one case: the inputs `in.*`, the upstream gradient `up`, the output `out` and the gradients `grad.*`, all
+float64, computed by PyTorch's own functions (never by ours). tests/test_golden.py compares without needing PyTorch.
+Made with torch 2.13.0 and transformers 5.23.0; the seeds are fixed, so running it again makes the same arrays.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+HERE = Path(__file__).parent
+rng = np.random.default_rng(20260)
+
+
+def draw(*shape, around=0.0):
+    return torch.tensor(around + rng.standard_normal(shape), dtype=torch.float64, requires_grad=True)
+
+
+def save(name, inputs, out, fixed=None):
+    """Run PyTorch's backward from a random upstream gradient and store everything. `fixed`: arguments without gradient."""
+    up = torch.tensor(rng.standard_normal(tuple(out.shape)), dtype=torch.float64)
+    out.backward(up)
+    arrays = {"in." + k: v.detach().numpy() for k, v in inputs.items()}
+    arrays |= {"grad." + k: v.grad.numpy() for k, v in inputs.items()}
+    arrays |= {"fixed." + k: np.asarray(v) for k, v in (fixed or {}).items()}
+    np.savez_compressed(HERE / f"{name}.npz", out=out.detach().numpy(), up=up.numpy(), **arrays)
+
+
+def layers():
+    x, w, b = draw(2, 3, 4), draw(4, 5), draw(5)
+    save("linear", {"x": x, "weight": w, "bias": b}, F.linear(x, w.T, b))
+    for form, name in (("tanh", "tanh"), ("none", "erf")):
+        x = (draw(3, 50) * 2).detach().requires_grad_()
+        save(f"gelu_{name}", {"x": x}, F.gelu(x, approximate=form))
+    x = (draw(3, 4, 5) * 3).detach().requires_grad_()
+    save("softmax", {"x": x}, F.softmax(x, dim=-1))
+    x = draw(3, 4, 5)
+    save("softmax_axis1", {"x": x}, F.softmax(x, dim=1))
+    w, ids = draw(7, 4), rng.integers(0, 6, (3, 5))
+    save("embedding", {"weight": w}, F.embedding(torch.tensor(ids), w), {"ids": ids})
+    x, w = draw(2, 3, 4), draw(6, 4)
+    save("positions", {"x": x, "weight": w}, x + F.embedding(torch.arange(2, 5), w), {"offset": 2})
+    x, w, b = draw(2, 3, 6), draw(6, around=1.0), draw(6)
+    save("layernorm", {"x": x, "weight": w, "bias": b}, F.layer_norm(x, (6,), w, b, 1e-5))
+    x, keep = draw(4, 5), np.random.default_rng(7).random((4, 5), dtype=np.float32) >= 0.4
+    save("dropout", {"x": x}, torch.where(torch.tensor(keep), x / 0.6, 0.0), {"rate": 0.4, "seed": 7})
+    targets = np.array([[1, 5, -100, 0], [5, 5, 2, -100]])
+    for s in (0.0, 0.1):
+        z = (draw(2, 4, 6) * 3).detach().requires_grad_()
+        loss = F.cross_entropy(z.reshape(-1, 6), torch.tensor(targets).reshape(-1), label_smoothing=s)
+        save(f"cross_entropy_{'smooth' if s else 'plain'}", {"logits": z}, loss,
+             {"targets": targets, "label_smoothing": s})
+
+
+def attentions():
+    T, S, D, E, H, B = 4, 6, 3, 5, 2, 2
+    lengths = torch.tensor([3, 6])
+    masks = {"none": None, "causal": torch.arange(S)[None] <= torch.arange(S - T, S)[:, None],
+             "padding": (torch.arange(S)[None] < lengths[:, None])[:, None, None],
+             "any": torch.tensor(rng.random((B, H, T, S)) < 0.6) | torch.eye(T, S, dtype=torch.bool)}
+    for name, mask in masks.items():
+        q, k, v = draw(B, H, T, D), draw(B, H, S, D), draw(B, H, S, E)
+        fixed = {} if mask is None else {"mask": mask.numpy()}
+        save(f"attention_{name}", {"q": q, "k": k, "v": v}, F.scaled_dot_product_attention(q, k, v, mask), fixed)
+    C = 6
+    for name in ("self", "cross"):
+        x, m = draw(B, T, C), draw(B, S, C)
+        w, b, wo, bo = draw(C, 3 * C), draw(3 * C), draw(C, C), draw(C)
+        memory = x if name == "self" else m
+        mask = torch.tril(torch.ones(T, T, dtype=torch.bool)) if name == "self" else None
+        turn = [t.transpose(0, 1) for t in (x, memory, memory)]                 # PyTorch wants (T, B, C)
+        out, _ = F.multi_head_attention_forward(*turn, C, H, w.T, b, None, None, False, 0.0, wo.T, bo, need_weights=False,
+                                                attn_mask=None if mask is None else ~mask)
+        inputs = {"x": x, "c_attn.weight": w, "c_attn.bias": b, "c_proj.weight": wo, "c_proj.bias": bo}
+        fixed = {"n_head": H} | ({"mask": mask.numpy()} if mask is not None else {})
+        save(f"multihead_{name}", inputs | ({"memory": m} if name == "cross" else {}), out.transpose(0, 1), fixed)
+
+
+def composites():
+    B, T, C, H = 2, 4, 6, 2
+    x, w1, b1, w2, b2 = draw(B, T, C), draw(C, 9), draw(9), draw(9, C), draw(C)
+    out = F.linear(F.gelu(F.linear(x, w1.T, b1), approximate="tanh"), w2.T, b2)
+    save("mlp", {"x": x, "c_fc.weight": w1, "c_fc.bias": b1, "c_proj.weight": w2, "c_proj.bias": b2}, out)
+    names = {"ln_1.weight": "norm1.weight", "ln_1.bias": "norm1.bias", "attn.c_attn.weight": "self_attn.in_proj_weight",
+             "attn.c_attn.bias": "self_attn.in_proj_bias", "attn.c_proj.weight": "self_attn.out_proj.weight",
+             "attn.c_proj.bias": "self_attn.out_proj.bias", "ln_2.weight": "norm2.weight", "ln_2.bias": "norm2.bias",
+             "mlp.c_fc.weight": "linear1.weight", "mlp.c_fc.bias": "linear1.bias", "mlp.c_proj.weight": "linear2.weight",
+             "mlp.c_proj.bias": "linear2.bias"}
+    for norm in ("pre", "post"):
+        layer = torch.nn.TransformerEncoderLayer(C, H, 9, 0.0, lambda t: F.gelu(t, approximate="tanh"), batch_first=True,
+                                                 norm_first=norm == "pre", dtype=torch.float64)
+        theirs = dict(layer.named_parameters())
+        with torch.no_grad():
+            for tensor in theirs.values():                                      # gains and biases random too
+                tensor.copy_(torch.tensor(rng.standard_normal(tuple(tensor.shape))))
+        x = draw(B, T, C)
+        out = layer(x, src_mask=~torch.tril(torch.ones(T, T, dtype=torch.bool)))
+        up = torch.tensor(rng.standard_normal((B, T, C)))
+        out.backward(up)
+        arrays = {"in.x": x.detach().numpy(), "grad.x": x.grad.numpy()}
+        for ours, name in names.items():                                        # a matrix is (out, in) there: turn it
+            arrays["in." + ours] = theirs[name].detach().numpy().T
+            arrays["grad." + ours] = theirs[name].grad.numpy().T
+        np.savez_compressed(HERE / f"block_{norm}.npz", out=out.detach().numpy(), up=up.numpy(), **arrays,
+                            **{"fixed.n_head": H, "fixed.norm": norm})
+
+
+def whole_model():
+    from transformers import GPT2Config, GPT2LMHeadModel
+    config = GPT2Config(vocab_size=13, n_positions=7, n_layer=2, n_head=2, n_embd=6, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)
+    model = GPT2LMHeadModel(config).double()
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.copy_(torch.tensor(0.4 * rng.standard_normal(tuple(tensor.shape))))
+    ids = rng.integers(0, 12, (3, 6))
+    targets = rng.integers(0, 12, (3, 6))
+    targets[1, 4:] = -100
+    z = model(torch.tensor(ids)).logits
+    loss = F.cross_entropy(z.reshape(-1, 13), torch.tensor(targets).reshape(-1))
+    loss.backward()
+    arrays = {}
+    for name, tensor in model.transformer.named_parameters():
+        arrays["in." + name], arrays["grad." + name] = tensor.detach().numpy(), tensor.grad.numpy()
+    np.savez_compressed(HERE / "gpt2.npz", out=loss.detach().numpy(), logits=z.detach().numpy(), **arrays,
+                        **{"fixed.ids": ids, "fixed.targets": targets})
+
+
+if __name__ == "__main__":
+    for make in (layers, attentions, composites, whole_model):
+        make()
+    print(*sorted(f"{file.name}  {file.stat().st_size} bytes" for file in HERE.glob("*.npz")), sep="\n")
