@@ -55,7 +55,7 @@ def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, po
         candidates = s[:, None] + _log_softmax(z)                           # (W, V)
         if stop_id is not None:
             finished += [_hypothesis((*row, stop_id), total, length_penalty)
-                         for row, total in zip(made.tolist(), candidates[:, stop_id])]
+                         for row, total in zip(made.tolist(), candidates[:, stop_id]) if total > -np.inf]
             finished = _best(finished, beam_width)
             candidates[:, stop_id] = -np.inf                                # these go on no further
         flat = candidates.reshape(-1)
@@ -68,7 +68,8 @@ def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, po
         bound = s[0] / _lp(n, length_penalty)
         if t == n or (len(finished) == beam_width and finished[-1].score >= bound):
             break
-        text.select(parents)
+        if not np.array_equal(parents, np.arange(len(z))):                  # mostly the beams do change places
+            text.select(parents)
         z = text.read(tokens[:, None])
     cut = [_hypothesis(row, total, length_penalty) for row, total in zip(made.tolist(), s)] if t == n else []
     return _best(finished + cut, beam_width)
