@@ -17,8 +17,7 @@ import math
 
 import numpy as np
 
-from nanolm.layers import check
-from nanolm.layers.erf import erfc
+from nanolm.layers import check, erf
 
 K = math.sqrt(2 / math.pi)
 A = 0.044715
@@ -35,7 +34,7 @@ def forward(x, form="tanh"):
         share += 1                                                          # (1 + tanh u) / 2, in place: share is ours
         share *= 0.5
     elif form == "erf":
-        share = 0.5 * erfc(x * (-1 / math.sqrt(2)))                         # Phi(x)
+        share = 0.5 * erf.erfc(x * (-1 / math.sqrt(2)))                         # Phi(x)
     else:
         raise ValueError(f'form must be "tanh" (as in GPT-2) or "erf" (as in BERT), but it is {form!r}.')
     return x * share, (x, form, share)
