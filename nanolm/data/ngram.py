@@ -30,10 +30,11 @@ CODE_POINTS = 0x110000
 def probabilities(train, text, order, progress=None):
     """Return [P_1, ..., P_order], float64 arrays: P_n[i] is the n-gram probability of text[i] given what is before it.
 
-    train, text: str. progress(done, total) is called after each order. Raises ValueError if train is empty.
+    train, text: str. progress(done, total) is called after each order. Raises ValueError if either is empty.
     """
-    if not train:
-        raise ValueError("train is empty: there is nothing to count.")
+    for name, value in (("train", train), ("text", text)):
+        if not value:
+            raise ValueError(f"{name} is empty: there is nothing to count.")
     seen = code_points(train)
     alphabet, seen = np.unique(seen, return_inverse=True)               # from here on characters are 0 .. V - 1,
     V, N = len(alphabet), len(seen)
@@ -41,36 +42,29 @@ def probabilities(train, text, order, progress=None):
     place = np.minimum(np.searchsorted(alphabet, asked), V - 1)
     asked = np.where(alphabet[place] == asked, place, V)                # and V is one that training never had
 
-    P = np.full(len(text), V / CODE_POINTS)                             # T P below the lowest order
-    P = (np.append(np.bincount(seen, minlength=V), 0)[asked] + P) / (N + V)
+    P = (np.append(np.bincount(seen), 0)[asked] + V / CODE_POINTS) / (N + V)
     found = [P]
     gram, gram_asked = seen.astype(np.int64), np.where(asked < V, asked, -1)    # which n-gram ends here; -1: a new one
     if progress is not None:
         progress(1, order)
     for n in range(2, order + 1):
-        # An n-gram is the (n-1)-gram that ends one character before, and a character. Position 0 of gram is n - 1.
+        # In training: an n-gram is an (n-1)-gram, the context, that ends one character earlier, and a character.
+        contexts = gram.max() + 1
         codes, gram, counts = np.unique(gram[:-1] * (V + 1) + seen[n - 1:], return_inverse=True, return_counts=True)
-        if not len(codes):                                              # training is shorter than n
-            found += [P] * (order - n + 1)
-            break
-        context = codes // (V + 1)
-        followers = np.bincount(context)                                # T(h)
-        total = np.bincount(context, weights=counts)                    # n(h)
+        if not len(codes):                                              # training is shorter than n: no context is known
+            return found + [P] * (order - n + 1)
+        T = np.bincount(codes // (V + 1), minlength=contexts)
+        n_h = np.bincount(codes // (V + 1), weights=counts, minlength=contexts)
 
-        h = np.concatenate([[-1], gram_asked[:-1]])                     # the context of each character of text
-        known = (h >= 0) & (h < len(total)) & (np.arange(len(text)) >= n - 1)
-        code = np.where(known, h * (V + 1) + asked, -1)
+        # In text: h is the context of each character, -1 if training never had it or the text has just begun.
+        h = np.concatenate([[-1], gram_asked[:-1]])
+        code = np.where(h >= 0, h * (V + 1) + asked, -1)
         place = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
-        here = codes[place] == code
-        n_hc = np.where(here, counts[place], 0)
-
-        T, n_h = followers[h[known]], total[h[known]]
-        known[known] = n_h > 0                                          # the last (n-1)-gram of train has no follower
-        P = P.copy()
-        T, n_h = followers[h[known]], total[h[known]]
-        P[known] = (n_hc[known] + T * P[known]) / (n_h + T)
+        gram_asked = np.where(codes[place] == code, place, -1)
+        n_hc = np.where(gram_asked >= 0, counts[place], 0)
+        known = (h >= 0) & (n_h[h] > 0)                                 # the last (n-1)-gram of training: nothing follows
+        P = np.where(known, (n_hc + T[h] * P) / np.where(known, n_h[h] + T[h], 1), P)
         found.append(P)
-        gram_asked = np.where(here, place, -1)
         if progress is not None:
             progress(n, order)
     return found

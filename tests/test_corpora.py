@@ -1,0 +1,239 @@
+"""Corpora by name and by path: pydocs from sources alone, the reader's own text, and every complaint a sentence."""
+import ast
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from nanolm import data
+from nanolm.data import keep, own_text, pydocs, split
+
+PROSE = "\n\n".join(f"Paragraph {i} says that {i} and {i + 1} are {2 * i + 1}, and then nothing more." for i in range(400))
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory):
+    return data.load("pydocs", progress=False, cache=tmp_path_factory.mktemp("cache"))
+
+
+# -- pydocs -------------------------------------------------------------------------------------------------------------
+
+def test_pydocs_is_about_two_million_characters_of_english(docs):
+    assert 1_500_000 < len(docs.train) < 3_000_000 and 100_000 < len(docs.validation) <= 150_000
+    assert docs.train.count(" the ") > 10_000 and docs.floor is None
+    assert len(set(docs.train)) < 200
+    assert 'The "assert" statement' in docs.train + docs.validation               # a topic
+    assert "Serialize ``obj`` to a JSON formatted" in docs.train + docs.validation  # a docstring of json.dumps
+    for text in (docs.train, docs.validation):
+        assert "\t" not in text and "\r" not in text and " \n" not in text and "\0" not in text
+    assert f"{len(docs.train):,}" in docs.about and "removed from validation" in docs.about
+
+
+def test_pydocs_shares_no_paragraph(docs):
+    sides = [{split.normal(a) for a, _ in split.paragraphs(text)} - {""} for text in (docs.train, docs.validation)]
+    assert not sides[0] & sides[1] and len(sides[1]) > 500
+
+
+def test_pydocs_comes_from_the_cache_and_a_corrupt_one_is_built_again(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(pydocs, "collect", lambda progress: calls.append(1) or [split.document(f"{i} " + PROSE[i:i + 900])
+                                                                              for i in range(200)])
+    first = data.load("pydocs", cache=tmp_path)
+    assert data.load("pydocs", cache=tmp_path) == first and len(calls) == 1
+    [kept] = tmp_path.iterdir()                                                   # and no temporary file is left
+    good = kept.read_text()
+    altered = json.loads(good)
+    altered["documents"][3] += "x"
+    for bad in ("", good[:len(good) // 2], "[]", "{}", "\0", json.dumps(altered), '{"documents": 3, "checksum": 3}'):
+        kept.write_text(bad)
+        before = len(calls)
+        assert data.load("pydocs", cache=tmp_path) == first and len(calls) == before + 1
+        assert kept.read_text() == good                                           # mended
+    assert data.load("pydocs", cache=False) == first and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    keep.write("x.json", ["a"], blocked / "inside")
+    assert keep.read("x.json", blocked / "inside") is None
+    keep.write("x.json", ["a", "b"], tmp_path / "new" / "folder")
+    assert keep.read("x.json", tmp_path / "new" / "folder") == ["a", "b"]
+    assert keep.folder(False) is None and keep.folder().name == "nanolm"
+
+
+def test_docstrings_come_in_the_order_of_the_source():
+    tree = ast.parse('"""module"""\nclass A:\n    """A"""\n    def f(self):\n        """f\n\n        more"""\n'
+                     'async def g():\n    """g"""\ndef h():\n    "h"\nx = 1\n"""no docstring"""')
+    assert pydocs.docstrings(tree) == ["module", "A", "f\n\nmore", "g", "h"]
+    assert pydocs.parse(b"def f(:") is None and pydocs.parse(b"x = '\\d'") is not None
+    assert pydocs.words("Return self, a b of 3 x_yz.") == 4
+    assert pydocs.tidy("a\tb  \r\n\x0c\n\nc \n") == "a       b\n\n\nc"
+
+
+def test_what_is_left_out():
+    wanted = ("json/__init__.py", "this.py", "email/mime/text.py", "unittest/case.py", "doctest.py")
+    not_wanted = ("test/test_json.py", "idlelib/idle_test/test_text.py", "site-packages/pip/__init__.py", "distutils2/a.py",
+                  "ctypes/test/x.py", "encodings/cp037.py", "pip/__init__.py", "lib2to3/tests/data/py2.py", "setup.py")
+    assert all(map(pydocs.wanted, wanted)) and not any(map(pydocs.wanted, not_wanted))
+
+
+def test_nothing_of_the_standard_library_is_imported_or_run():
+    code = ("import sys; from nanolm.data import pydocs; some = [(path, read) for path, read in pydocs.sources() "
+            "if path < 'b' or path.startswith(('pydoc_data', 'this'))]; pydocs.sources = lambda: some; "
+            "assert len(some) > 40; before = set(sys.modules); assert len(pydocs.collect()) > 100; "
+            "print(sorted(set(sys.modules) - before)); print(sorted({'numba', 'matplotlib', 'antigravity', 'this', 'tqdm',"
+            " 'pydoc_data.topics'} & set(sys.modules)))")
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    new, bad = map(ast.literal_eval, shown.stdout.splitlines())
+    assert bad == [] and len(new) < 10
+
+
+def test_sources_in_a_zip_are_read_and_a_part_of_the_library_is_said_to_be_one(tmp_path, monkeypatch):
+    archive = tmp_path / "python311.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for i, name in enumerate(sorted(sys.stdlib_module_names)):
+            file.writestr(f"{name}.py", f'"""Module {i} does this and that, and little else besides.\n\n{PROSE[i * 9:][:400]}"""')
+        file.writestr("strange.py", '"""A stranger who does not belong to the library, so he is not read at all."""')
+    monkeypatch.setattr(pydocs.sysconfig, "get_path", lambda name: str(tmp_path / "missing"))
+    monkeypatch.setattr(sys, "path", [str(archive), "/elsewhere/python3000.zip"])
+    counts = []
+    corpus = data.load("pydocs", cache=False, progress=lambda done, total: counts.append((done, total)))
+    assert "Module 7 does" in corpus.train + corpus.validation and "stranger" not in corpus.train + corpus.validation
+    assert "only a part of its library's source" in corpus.about
+    assert counts[-1] == (len(counts), len(counts))
+
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(ValueError, match="carries neither the source.*Give a text file or a folder.*tales"):
+        data.load("pydocs", cache=False)
+
+
+# -- the reader's own text ----------------------------------------------------------------------------------------------
+
+def test_a_file_is_a_corpus(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text(PROSE)
+    corpus = data.load(path)
+    assert corpus.name == "mine.txt" and corpus.floor is None
+    assert 0.05 * len(PROSE) < len(corpus.validation) <= 0.1 * len(PROSE) + 2
+    assert len(corpus.train) + len(corpus.validation) == len(PROSE) + 2           # nothing lost, one separator at the end
+    assert set(PROSE.split("\n\n")) == set(corpus.train.split("\n\n") + corpus.validation.split("\n\n")) - {""}
+    assert data.load(str(path)) == corpus and data.load(path, seed=1) != corpus
+    assert "mine.txt" in repr(corpus) and len(repr(corpus)) < 100
+
+
+@pytest.mark.parametrize("encoding, newline", [("utf-8", "\r\n"), ("utf-8-sig", "\n"), ("utf-16", "\r\n"), ("utf-32", "\r"),
+                                               ("utf-8", "\r")])
+def test_byte_order_marks_and_newlines_leave_no_trace(tmp_path, encoding, newline):
+    plain, other = tmp_path / "plain.txt", tmp_path / "other.txt"
+    text = PROSE.replace("says", "s\u00e4gt")
+    plain.write_bytes(text.encode())
+    other.write_bytes(text.replace("\n", newline).encode(encoding))
+    a, b = data.load(plain), data.load(other)
+    assert (a.train, a.validation) == (b.train, b.validation)
+
+
+def test_an_encoding_can_be_given(tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_bytes(PROSE.replace("says", "s\u00e4gt").encode("latin-1"))
+    assert "s\u00e4gt" in data.load(path, encoding="latin-1").train
+    with pytest.raises(ValueError, match=r"old.txt is not valid utf-8: byte 13 .0xe4. .*encoding=\"cp1252\""):
+        data.load(path)
+    with pytest.raises(ValueError, match="encoding='klingon' is no encoding"):
+        data.load(path, encoding="klingon")
+    path.write_bytes(PROSE.encode("utf-16-le"))
+    assert data.load(path, encoding="utf-16-le").train.startswith("Paragraph")
+
+
+def test_a_folder_is_read_in_sorted_order_and_what_is_skipped_is_counted(tmp_path):
+    folder = tmp_path / "texts"
+    (folder / "sub").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / ".git" / "notes.txt").write_text("hidden " * 100)
+    paragraphs = PROSE.split("\n\n")
+    for i in range(40):
+        name = ("sub/" if i % 2 else "") + f"{i:02}" + (".txt", ".md", ".PY")[i % 3]
+        (folder / name).write_text("\n\n".join(paragraphs[10 * i:10 * i + 10]))
+    (folder / "picture.txt").write_bytes(b"\x89PNG\0\0")
+    (folder / "data.bin").write_bytes(b"abc")
+    (folder / "nothing.md").write_text(" \n")
+    corpus = data.load(folder)
+    assert "40 files (skipped: 1 hidden, 1 binary, 1 empty, 1 of another kind), each file a document" in corpus.about
+    assert "hidden " not in corpus.train + corpus.validation
+    kept = [p for p in corpus.train.split("\n\n") if p]
+    inside = {p: i for i, p in enumerate(paragraphs)}
+    files = list(dict.fromkeys(inside[p] // 10 for p in kept))
+    assert files == sorted(files, key=lambda i: (i % 2, i)) and len(files) > 30   # top level first, then sub/
+    assert len(kept) % 10 == 0                                                    # whole files
+
+
+def test_a_folder_of_few_files_is_cut_like_a_file(tmp_path):
+    (tmp_path / "a.txt").write_text(PROSE)
+    (tmp_path / "b.txt").write_text(PROSE.replace("nothing", "much"))
+    corpus = data.load(tmp_path)
+    assert "2 files, cut into documents of" in corpus.about
+    assert "nothing" in corpus.train and "much" in corpus.train and corpus.validation
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"", "x.txt is empty"), (b" \n\n\t ", "x.txt is empty"), (b"\xef\xbb\xbf", "x.txt is empty"),
+    (b"A short text.", "too short: 13 characters, and at least 1,000 are needed"),
+    (b"GIF89a\0\1" * 999, "looks binary: byte 6 is NUL"),
+    (b"fine " * 300 + b"\xff", r"not valid utf-8: byte 1,500 .0xff."),
+    (b"\xff\xfea", "not valid utf-16"),
+    (b"the same\n\n" * 500, "The text repeats itself|too few"),
+])
+def test_a_file_that_cannot_be_used_says_why(tmp_path, content, words):
+    path = tmp_path / "x.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        data.load(path)
+
+
+def test_paths_that_cannot_be_used_say_why(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file or folder '.*none.txt' .looked from"):
+        data.load(tmp_path / "none.txt")
+    with pytest.raises(ValueError, match="has no text files .*skipped: nothing"):
+        data.load(tmp_path)
+    (tmp_path / "x.bin").write_bytes(b"1")
+    with pytest.raises(ValueError, match="has no text files .*skipped: 1 of another kind"):
+        data.load(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="neither a file nor a folder"):
+            data.load(tmp_path / "pipe")
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "secret.txt"
+    path.write_text(PROSE)
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+    monkeypatch.setattr(type(path), "read_bytes", refuse)                         # chmod does not stop root
+    with pytest.raises(PermissionError, match="could not read .*secret.txt: Permission denied"):
+        data.load(path)
+
+
+def test_an_unknown_name_says_which_there_are():
+    assert data.names() == ["pydocs", "tales"]
+    with pytest.raises(FileNotFoundError, match="no corpus is called 'pydoc'.*Did you mean 'pydocs'.*pydocs, tales.*text file"):
+        data.load("pydoc")
+    with pytest.raises(FileNotFoundError, match="no corpus is called 'shakespeare'") as error:
+        data.load("shakespeare")
+    assert "Did you mean" not in str(error.value)
+
+
+def test_a_name_wins_over_a_file_and_dot_slash_over_the_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tales").write_text(PROSE)
+    assert data.load("tales", progress=False).floor is not None
+    assert data.load("./tales").train.startswith("Paragraph")
+
+
+def test_the_fingerprint_tells_texts_apart():
+    a, b = (own_text.Corpus("x", *texts) for texts in (("ab", "c"), ("a", "bc")))
+    assert a.fingerprint != b.fingerprint and len(a.fingerprint) == 16
