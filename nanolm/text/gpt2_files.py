@@ -1,0 +1,67 @@
+"""The two files that GPT-2's tokenizer is published as.
+
+    vocab.bpe      a line "#version: 0.2", then the 50,000 merges, one a line, in the order they were learned: "h e"
+    encoder.json   a dict from each token to its id: the 256 bytes, the 50,000 merges, and <|endoftext|>, id 50256
+
+Both show a byte as one printable character (byte_alphabet.py). The second file says nothing new but the names of the
+special tokens, since ids follow from the merges; it is read to make sure that the two belong together.
+
+Source    Radford and others 2019, GPT-2, encoder.py.   Tested  tests/test_bpe.py, tests/peers/test_tiktoken.py.
+"""
+from pathlib import Path
+
+from nanolm import files
+from nanolm.text import byte_alphabet
+
+
+def read(encoder_json, vocab_bpe):
+    """Return merges, a list of pairs of ids, and special, a list of names, from the paths of the two files.
+
+    Raises FileNotFoundError or ValueError with a sentence that names the file.
+    """
+    ids = files.read_json(encoder_json)
+    if not isinstance(ids, dict):
+        raise ValueError(f"{encoder_json} holds no table from tokens to ids. GPT-2's encoder.json does.")
+    lines = _lines(vocab_bpe)
+    try:
+        merges = pairs(lines)
+    except ValueError as error:
+        raise ValueError(f"{vocab_bpe} is not a list of merges as GPT-2's vocab.bpe is: {error}") from error
+
+    tokens = [byte_alphabet.SYMBOLS[byte] for byte in byte_alphabet.ORDER] + [line.replace(" ", "") for line in lines]
+    for token_id, token in enumerate(tokens):
+        if ids.get(token) != token_id:
+            raise ValueError(f"{encoder_json} gives the token {token!a} the id {ids.get(token)}, but by {vocab_bpe} it is "
+                             f"{token_id}. The two files do not belong together, or one is damaged.")
+    special = sorted(ids.keys() - set(tokens), key=ids.get)
+    for token_id, name in enumerate(special, len(tokens)):
+        if ids[name] != token_id:
+            raise ValueError(f"{encoder_json} gives the token {name!a} the id {ids[name]}, but the next one free is "
+                             f"{token_id}. {vocab_bpe} may be truncated, or not belong to it.")
+    return merges, special
+
+
+def pairs(lines):
+    """Return the merges ["h e", "he llo", ...] as pairs of ids: a byte's is its place in ORDER, a merge's 256 + line."""
+    ids = {byte_alphabet.SYMBOLS[byte]: token_id for token_id, byte in enumerate(byte_alphabet.ORDER)}
+    result = []
+    for line in lines:
+        parts = line.split(" ")
+        if len(parts) != 2 or parts[0] not in ids or parts[1] not in ids:
+            raise ValueError(f"merge {len(result)}, {line!a}, is not two tokens known by then with a space between.")
+        result.append((ids[parts[0]], ids[parts[1]]))
+        ids["".join(parts)] = 256 + len(result) - 1
+    return result
+
+
+def _lines(vocab_bpe):
+    path = Path(vocab_bpe)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    try:
+        lines = path.read_bytes().decode("utf-8").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text ({error}). It may be damaged or not GPT-2's vocab.bpe.") from error
+    if lines[0].startswith("#version"):
+        lines = lines[1:]
+    return [line for line in lines if line]
