@@ -36,6 +36,10 @@ class Call:
                 found.update(_leaves(value, self.prefix(name)))
         return found
 
+    def integers(self):
+        """Return [(name, array)] of the integer arrays among the arguments: ids, targets."""
+        return [(n, v) for n, v in zip(self.names, self.values) if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
+
     def prefix(self, name):
         """Return what stands before the names of a dict argument: nothing for p, unless names would clash."""
         return "" if name == "p" and not set(self.names) & set(self.values[self.names.index("p")]) else name + "."

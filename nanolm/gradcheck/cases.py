@@ -102,7 +102,7 @@ def _embedding(rng):
     ids = np.array([[1, 4, 1, 6], [4, 0, 2, 4], [2, 1, 0, 1]])                        # 3 and 5 are never used, 1 four times
     yield "repeated and unused ids", (ids, rng.standard_normal((7, 5))), {}
     yield "square", (ids[:2], rng.standard_normal((7, 7))), {}
-    yield "one sequence", (np.array([0, 3, 3, 3, 1]), rng.standard_normal((4, 3))), {}
+    yield "one sequence", (np.array([0, 3, 3, 3, 1]), rng.standard_normal((6, 3))), {}
 
 
 def _positions(rng):

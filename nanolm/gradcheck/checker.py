@@ -8,6 +8,7 @@ which the true gradient of softmax is zero and every wrong one that returns zero
 
 Elementwise up to 4,096 entries a tensor; larger tensors are checked along random directions (directions.py).
 """
+import inspect
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,8 @@ def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, n
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
     call = arguments.bind(layer.forward, args, kwargs, names)
+    if takes_cache_alone(layer.backward):
+        layer, upstream = ending_in_loss(layer), 1.0
     settings = dict(wrt=wrt, method=method, seed=seed, rtol=rtol, atol=atol, upstream=upstream, h=h, float32=float32)
     report = examine(layer, call, **settings)
     report.notes += weak.notes(call, upstream)
@@ -89,7 +92,9 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
         gradient = Gradient(name, tensors[name].shape, tensors[name].dtype)
         gradients.append(gradient)
         got = [one.get(name) for one in found]
-        if gradient.receive(got, len(upstreams)):
+        if not found:
+            gradient.verdict = "wrong"                  # backward raised an error: the sentence is in evidence.problems
+        elif gradient.receive(got, len(upstreams)):
             usable[name] = np.stack([np.ravel(g) for g in got]).astype(np.float64)
     determined = np.isfinite(y).all() and not any("another result for the same" in p for p in evidence.problems)
     if determined:
@@ -99,10 +104,9 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
     else:
         for gradient in gradients:
             gradient.cannot_tell("forward gives no usable numbers to compare with.")
-    if float32:
+    if float32 and found and all(g.got_shape == g.shape for g in gradients):
         contract.in_float32(layer, call, evidence)
-    name = getattr(layer, "__name__", getattr(layer, "name", "layer")).rsplit(".", 1)[-1]
-    return Report(name, gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs, len(upstreams), h)
+    return Report(_name(layer), gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs, len(upstreams), h)
 
 
 def draw(y, rng):
@@ -153,6 +157,24 @@ def _still_the_same(layer, dy, cache, first, evidence):
         evidence.second_differs = True
         evidence.problems.append("after other calls of forward, backward gave another result for the same dy and cache. It must take "
                                  "everything from the cache and remember nothing.")
+
+
+def takes_cache_alone(backward):
+    """Return whether backward is a model's, backward(cache): the loss is the end of the line, and its own gradient is 1."""
+    try:
+        needed = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
+    except (TypeError, ValueError):
+        return False
+    return len(needed) == 1 and needed[0].kind is not needed[0].VAR_POSITIONAL
+
+
+def ending_in_loss(model):
+    """Return the Pair that calls model.backward(cache) where a layer's backward(dy, cache) is expected."""
+    return Pair(model.forward, lambda dloss, cache: model.backward(cache), _name(model))
+
+
+def _name(layer):
+    return getattr(layer, "__name__", getattr(layer, "name", type(layer).__name__)).rsplit(".", 1)[-1]
 
 
 def _choose(tensors, wrt):

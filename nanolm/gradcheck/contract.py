@@ -12,6 +12,9 @@ import numpy as np
 from nanolm.gradcheck import arguments
 
 
+NO_GRADIENT = ("mask", "rng", "memory")       # left at None, they get no gradient, not even a None; a bias of None gets None
+
+
 @dataclass
 class Evidence:
     """What was found; `problems` are sentences, `written` the names of what was written to."""
@@ -69,7 +72,14 @@ def run_forward(layer, call, evidence):
 
     Raises TypeError if forward does not return (y, cache) with one float output: then nothing can be checked.
     """
-    result, given = call.run(layer.forward)
+    try:
+        result, given = call.run(layer.forward)
+    except TypeError as error:
+        for name, value in call.integers():             # forward refuses an argument that should not have been integers
+            if str(error).startswith(name + " "):
+                raise TypeError(f"{name} is {value.dtype}, and a gradient check needs float64: "
+                                f"{arguments.WHY_NOT_INTEGER.format(name=name)}") from error
+        raise
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(f"forward must return two things, y and cache, but it returned {_describe(result)}. "
                         f"Its last line should read: return y, cache.")
@@ -100,7 +110,10 @@ def run_backward(layer, call, given, upstreams, cache, evidence):
             with np.errstate(all="ignore"):
                 result = layer.backward(dy, cache)
         except Exception as error:
-            where = ["at the first call", "at the second call"][i] if i < 2 else "for another dy (another layout in memory)"
+            if i == 0:
+                evidence.problems.append(f"backward raised {type(error).__name__}: {error}")
+                return [], None
+            where = "at the second call" if i == 1 else "for another dy (another layout in memory)"
             evidence.problems.append(f"backward raised {type(error).__name__} {where}: {error}")
             return found, first
         if isinstance(dy, np.ndarray) and not same(dy_before, dy):
@@ -133,7 +146,7 @@ def align(call, result, evidence):
         evidence.notes.append("backward returned a list; nanolm's layers return a tuple.")
     if isinstance(result, tuple) and len(result) == 1:
         evidence.problems.append(f"backward returned a tuple of one thing. One gradient comes bare: return {wanted}, without a comma.")
-    kept, absent = [], [n for n in call.order if n in call.absent or _is_none(call, n)]
+    kept, absent = [], [n for n in call.order if (n in call.absent or _is_none(call, n)) and n not in NO_GRADIENT]
     for item in items:                                  # a None is fine for an argument that was None, such as a bias
         if item is None and absent and len(items) > len(slots):
             absent.pop(0)
@@ -141,7 +154,7 @@ def align(call, result, evidence):
             kept.append(item)
     if len(kept) != len(slots):
         extra = ""
-        integers = [n for n, v in zip(call.names, call.values) if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
+        integers = [n for n, _ in call.integers()]
         if len(kept) > len(slots) and integers:
             extra = f" {integers[0]} holds integers: {arguments.WHY_NOT_INTEGER.format(name=integers[0])}"
         evidence.problems.append(f"backward returned {len(kept)} gradient{'s' * (len(kept) != 1)}, expected {len(slots)}: {wanted}.{extra}")

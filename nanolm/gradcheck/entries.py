@@ -105,46 +105,33 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
         allowed = allowed + 4e-16 * np.abs(dys * y.ravel()).sum(axis=1)[:, None] / (h / 10)
     wrong, unclear = verdict.judge(got, truth.expected, allowed, truth.blur)
     error = np.abs(got - truth.expected)
+    error = np.where(np.isfinite(error), error, np.inf)
     suspects = np.flatnonzero((wrong | unclear).any(axis=0))
-    steps = None
-    if len(suspects):
-        excess = np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300), np.inf).max(axis=0)
-        suspects = suspects[np.argsort(-excess[suspects], kind="stable")][:REEXAMINE]
-        closer = truth if truth.at_h is not None else central_truth(f, x, y, dys, suspects, h)
-        columns = suspects if truth.at_h is not None else np.arange(len(suspects))
-        low, high, margin = closer.low[:, columns], closer.high[:, columns], 1e-9 * largest
-        margin = margin + 1e-4 * (high - low)
-        in_corner = ((got[:, suspects] >= low - margin) & (got[:, suspects] <= high + margin)).all(axis=0)      # NaN: no corner
-        excused = suspects[in_corner]
-        wrong[:, excused] = unclear[:, excused] = False
-        gradient.corners = [tuple(int(k) for k in np.unravel_index(i, x.shape)) for i in excused]
-        if wrong.any() or unclear.any():
-            bad = np.flatnonzero((wrong | unclear)[:, suspects].any(axis=0))
-            j = bad[0]
-            k = int(np.argmax((wrong | unclear)[:, suspects[j]] * np.nan_to_num(error[:, suspects[j]], nan=np.inf)))
-            steps = (abs(got[k, suspects[j]] - closer.at_h[k, columns[j]]), abs(got[k, suspects[j]] - closer.at_h10[k, columns[j]]))
-    _fill(gradient, x, got, truth.expected, error, wrong, unclear, allowed, steps)
-
-
-def _fill(gradient, x, got, expected, error, wrong, unclear, allowed, steps):
-    """Write the numbers of the worst entry into the gradient."""
-    bad = (wrong | unclear).any(axis=0)
-    weight = np.where(np.isfinite(error), error / np.maximum(allowed, 1e-300), np.inf)
+    suspects = suspects[np.argsort(-error.max(axis=0)[suspects], kind="stable")][:REEXAMINE]
+    excused = _in_corner(got[:, suspects], central_truth(f, x, y, dys, suspects, h), largest) if len(suspects) else []
+    wrong[:, suspects[excused]] = unclear[:, suspects[excused]] = False
+    gradient.corners = [tuple(int(k) for k in np.unravel_index(i, x.shape)) for i in suspects[excused]]
+    bad = wrong | unclear
+    gradient.wrong = bad.any(axis=0).reshape(x.shape)
+    if x.size == 0:
+        return
+    error[:, suspects[excused]] = -1.0                                                       # a corner is not an error
+    k, i = np.unravel_index(np.argmax(np.where(bad, error, -1.0) if bad.any() else error), error.shape)
+    gradient.values, gradient.expected_values = got[k].reshape(x.shape), truth.expected[k].reshape(x.shape)
+    gradient.worst(tuple(int(j) for j in np.unravel_index(i, x.shape)), got[k, i], truth.expected[k, i])
     if bad.any():
-        weight = np.where(wrong | unclear, weight, -1.0)
-    elif gradient.corners:
-        weight[:, [np.ravel_multi_index(c, x.shape) for c in gradient.corners]] = -1.0
-    k, i = np.unravel_index(np.argmax(weight), weight.shape) if weight.size else (0, 0)
-    gradient.values, gradient.expected_values = got[k].reshape(x.shape), expected[k].reshape(x.shape)
-    gradient.wrong = bad.reshape(x.shape)
-    if x.size:
-        gradient.worst(tuple(int(j) for j in np.unravel_index(i, x.shape)), got[k, i], expected[k, i])
+        closer = central_truth(f, x, y, dys, [i], h)
+        gradient.steps = (abs(got[k, i] - closer.at_h[k, 0]), abs(got[k, i] - closer.at_h10[k, 0]))
     if wrong.any():
-        gradient.fail(verdict.pattern(got[k], expected[k]) if x.ndim < 2 else
-                      verdict.pattern(got[k].reshape(x.shape), expected[k].reshape(x.shape)))
+        gradient.fail(verdict.pattern(gradient.values, gradient.expected_values))
     elif unclear.any():
         gradient.cannot_tell("The numerical derivative is too coarse here to tell: forward is not smooth, or not in float64.")
-    gradient.steps = steps
+
+
+def _in_corner(got, near, largest):
+    """Return for each entry whether forward has a corner there and got lies between its two slopes; arrays (K, entries)."""
+    margin = 1e-9 * largest + 1e-4 * (near.high - near.low)
+    return ((got >= near.low - margin) & (got <= near.high + margin)).all(axis=0)           # low is NaN where there is no corner
 
 
 def _short(error):

@@ -13,7 +13,7 @@ import numpy as np
 
 from nanolm.gradcheck import verdict
 
-WIDTH = 98
+WIDTH, EXPLAINED = 98, 5              # columns of text; wrong gradients that get a paragraph of their own
 
 
 @dataclass
@@ -128,29 +128,36 @@ def _lines(report):
         verdict_line = f"RIGHT: {total} gradient{'s' * (total > 1)}"
     else:
         verdict_line = f"WRONG: {len(bad)} of {total} gradients" if bad else "WRONG: the numbers are right, but see below"
-    yield f"{report.name}   {verdict_line}   ({' and '.join(methods) or 'not compared'}, float64, {report.n_upstreams} upstream)"
+    upstreams = f"{report.n_upstreams} upstream gradient{'s' * (report.n_upstreams > 1)}"
+    yield from _wrap(f"{report.name}   {verdict_line}", "")
+    yield f"({' and '.join(methods) or 'not compared'}, float64, {upstreams})"
     yield ""
     width = max(11, *(len(_cut(g.name)) for g in report.gradients))
-    yield f"  {'gradient of':<{width}}  {'shape':<14}{'dtype':<9}{'error':>9}  {'at':<12}{'got':>14}{'expected':>14}"
+    yield f"  {'gradient of':<{width}}  {'shape':<13}{'dtype':<8}{'error':>8}  {'at':<11}{'got':>14}{'expected':>14}"
     for g in report.gradients:
         where = "" if g.where is None else str(list(g.where)).replace(" ", "")
         where = "direction" if g.where is None and g.along_directions else where
         shape = str(g.shape if g.got_shape is None else g.got_shape).replace(" ", "")
         dtype = str(g.got_dtype or g.dtype)
         mark = " " if g.passed else "*"
-        yield (f"{mark} {_cut(g.name):<{width}}  {shape:<14}{dtype:<9}{_number(g.error, '.1e'):>9}  {where:<12}"
+        yield (f"{mark} {_cut(g.name):<{width}}  {shape:<13}{dtype:<8}{_number(g.error, '.1e'):>8}  {where:<11}"
                f"{_number(g.got, '.7g'):>14}{_number(g.expected, '.7g'):>14}").rstrip()
     yield ""
-    for g in bad:
+    explained = [g for g in bad if _explain(g, report.h)]
+    for g in explained[:EXPLAINED]:
         yield from _wrap(_explain(g, report.h), f"* {g.name}: ")
+    if len(explained) > EXPLAINED:
+        yield f"* and {len(explained) - EXPLAINED} more, marked * above."
     for problem in report.problems:
         yield from _wrap(problem, "* ")
-    yield f"  inputs written to: {', '.join(report.inputs_written) or 'none'}.   second call different: {'yes' if report.second_call_differs else 'no'}."
+    second = "yes" if report.second_call_differs else "no"
+    yield from _wrap(f"inputs written to: {', '.join(report.inputs_written) or 'none'}. second call different: {second}.", "  ")
     for g in report.gradients:
         if g.corners:
             more = "" if len(g.corners) == 1 else f" and {len(g.corners) - 1} more"
-            yield from _wrap(f"{g.name}{list(g.corners[0])}{more}: forward has a corner here, its slope on the left is not that on the right, "
-                             f"so there is no derivative. backward's value lies between the two and was accepted.", "  note: ")
+            yield from _wrap(f"{g.name}{list(g.corners[0])}{more}: forward has a corner here, its slope on the left is not "
+                             f"that on the right, so there is no derivative. backward's value lies between the two and was "
+                             f"accepted.", "  note: ")
     for note in report.notes:
         yield from _wrap(note, "  note: ")
 
@@ -171,7 +178,8 @@ def _explain(g, h):
 def _forgotten_sum(got, expected):
     """A hint where a sum over leading axes was forgotten, or broadcasting was not undone."""
     if len(got) > len(expected) and got[len(got) - len(expected):] == expected:
-        return f" Sum over the first {len(got) - len(expected)} axes: each of them used the same numbers."
+        first = "axis" if len(got) == len(expected) + 1 else f"{len(got) - len(expected)} axes"
+        return f" Sum over the first {first}: every place there used the same numbers."
     if got == expected[::-1]:
         return " It is turned: look for a missing .T."
     if len(got) == len(expected) and all(e in (1, g) for g, e in zip(got, expected)):
@@ -180,7 +188,7 @@ def _forgotten_sum(got, expected):
 
 
 def _cut(name):
-    return name if len(name) <= 28 else "..." + name[-25:]
+    return name if len(name) <= 25 else "..." + name[-22:]
 
 
 def _number(value, form):
@@ -189,4 +197,4 @@ def _number(value, form):
 
 def _wrap(text, first):
     text = text.encode("ascii", "backslashreplace").decode()        # a student's own message may hold anything
-    return textwrap.wrap(first + " ".join(text.split()), WIDTH, subsequent_indent="    ")
+    return textwrap.wrap(first + text, WIDTH, subsequent_indent="    ")

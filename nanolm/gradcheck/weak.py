@@ -16,21 +16,21 @@ from nanolm.gradcheck.arguments import Call
 
 def notes(call, upstream=None):
     """Return one sentence for each weakness."""
-    found = []
-    for name, array in call.tensors().items():
-        if _constant(array):
-            found.append(f"weak test: {name} is {array.flat[0]:g} everywhere; a backward that forgets it may pass. "
-                         f"Use random numbers.")
-        if array.ndim == 2 and array.shape[0] == array.shape[1] and array.size > 1:
-            found.append(f"weak test: {name} is square, {array.shape}; a transposed gradient has the right shape. "
-                         f"Use axes of different sizes as well.")
-        elif array.ndim > 1 and 1 in array.shape:
-            found.append(f"weak test: {name} has an axis of size 1, {array.shape}; a forgotten sum over it is not seen.")
-        elif len(set(array.shape)) < array.ndim:
-            found.append(f"weak test: {name} has axes of equal size, {array.shape}; swapped axes are not seen.")
-    for name, array in _integers(call):
-        if array.size > 1 and len(np.unique(array)) == array.size:
-            found.append(f"weak test: {name} has no repeated entry; a backward that keeps only the last of them may pass.")
+    tensors, found = call.tensors(), []
+    constant = [n for n, a in tensors.items() if _constant(a)]
+    equal = [n for n, a in tensors.items() if a.size > 1 and 1 not in a.shape and len(set(a.shape)) < a.ndim]
+    single = [n for n, a in tensors.items() if a.size > 1 and 1 in a.shape]
+    distinct = [n for n, a in call.integers() if a.size > 1 and len(np.unique(a)) == a.size]
+    if constant:
+        found.append(f"weak test: one number everywhere in {_list(constant)}; a backward that forgets it may pass. "
+                     f"Use random numbers.")
+    if equal:
+        found.append(f"weak test: axes of equal size in {_list(equal)}; swapped axes or a forgotten .T have the right shape. "
+                     f"Use different sizes as well.")
+    if single:
+        found.append(f"weak test: an axis of size 1 in {_list(single)}; a forgotten sum over it is not seen.")
+    if distinct:
+        found.append(f"weak test: no repeated entry in {_list(distinct)}; a backward that keeps only the last of them may pass.")
     if upstream is not None and np.all(np.asarray(upstream) == 1):
         found.append("weak test: the upstream gradient is all ones, for which the true gradient of softmax is zero.")
     return found
@@ -40,7 +40,7 @@ def strengthen(call, seed):
     """Return a Call with random numbers for constant tensors and one repeated id for ids without; None if there is no need."""
     rng = np.random.default_rng([seed, 1])
     constant = [name for name, array in call.tensors().items() if _constant(array)]
-    distinct = [name for name, array in _integers(call) if array.ndim and len(np.unique(array)) == array.size > 1]
+    distinct = [name for name, array in call.integers() if array.ndim and len(np.unique(array)) == array.size > 1]
     if not constant and not distinct:
         return None
     # A Call of the same arguments, in which some arrays are others: `run` copies the rest.
@@ -64,9 +64,10 @@ def attempt(examine):
     return None if any(p.startswith(("forward returned NaN", "with float32")) for p in report.problems) else report
 
 
+def _list(names):
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
 def _constant(array):
     return array.size > 1 and bool((array == array.flat[0]).all())
 
-
-def _integers(call):
-    return [(n, v) for n, v in zip(call.names, call.values) if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
