@@ -1,4 +1,4 @@
-"""The baselines: Witten-Bell against a plain dictionary implementation, probabilities that add up to one, bits per character."""
+"""The baselines: Witten-Bell against a plain dictionary implementation, sums of one, sources of known entropy."""
 import math
 import random
 from collections import Counter, defaultdict
@@ -40,7 +40,8 @@ def test_witten_bell_equals_the_dictionary_implementation():
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(alphabet="ab\u00e9\U0001f600", min_size=1, max_size=25), st.text(alphabet="abc\ud800", min_size=1, max_size=12))
+@given(st.text(alphabet="ab\u00e9\U0001f600", min_size=1, max_size=25),
+       st.text(alphabet="abc\ud800", min_size=1, max_size=12))
 def test_and_on_the_smallest_and_oddest_texts(train, text):
     found = ngram.probabilities(train, text, 4)
     assert len(found) == 4

@@ -80,27 +80,27 @@ def test_the_smallest_text_is_one_window():
 
 def test_unsigned_tokens_come_out_as_int64():
     ids, targets = Batches(np.arange(50, dtype=np.uint16), 2, 4).next()
-    assert ids.dtype == np.int64
+    assert ids.dtype == targets.dtype == np.int64
     assert windows(np.arange(50, dtype=np.uint16), 4)[1].min() == IGNORE
 
 
 @pytest.mark.parametrize("change, error, words", [
-    (dict(ids=np.arange(8)), ValueError, "too few tokens: 8.*block_size=8 reads 9.*at most 7"),
-    (dict(ids=np.zeros((4, 9), int)), ValueError, "one-dimensional.*\\(4, 9\\)"),
-    (dict(ids=np.zeros(99)), TypeError, "integers, not float64"),
-    (dict(block_size=0), ValueError, "block_size must be an integer of at least 1, not 0"),
-    (dict(batch_size=0), ValueError, "batch_size must be an integer of at least 1, not 0"),
-    (dict(batch_size=2.5), ValueError, "batch_size.*2.5"),
-    (dict(seed=-1), ValueError, "seed must be an integer of at least 0, not -1"),
+    ({"ids": np.arange(8)}, ValueError, "too few tokens: 8.*block_size=8 reads 9.*at most 7"),
+    ({"ids": np.zeros((4, 9), int)}, ValueError, "one-dimensional.*\\(4, 9\\)"),
+    ({"ids": np.zeros(99)}, TypeError, "integers, not float64"),
+    ({"block_size": 0}, ValueError, "block_size must be an integer of at least 1, not 0"),
+    ({"batch_size": 0}, ValueError, "batch_size must be an integer of at least 1, not 0"),
+    ({"batch_size": 2.5}, ValueError, "batch_size.*2.5"),
+    ({"seed": -1}, ValueError, "seed must be an integer of at least 0, not -1"),
 ])
 def test_wrong_arguments_are_named(change, error, words):
     with pytest.raises(error, match=words):
-        Batches(**(dict(ids=IDS, batch_size=2, block_size=8) | change))
+        Batches(**({"ids": IDS, "batch_size": 2, "block_size": 8} | change))
 
 
-@pytest.mark.parametrize("state, words", [({"epoch": 0}, "state must be"), ("x", "state must be"), (None, "state must be"),
-                                          ({"epoch": 0, "position": -1}, "negative"),
-                                          ({"epoch": 0, "position": 10_000}, "another text, block_size or seed")])
+@pytest.mark.parametrize("state, words", [
+    ({"epoch": 0}, "state must be"), ("x", "state must be"), (None, "state must be"),
+    ({"epoch": 0, "position": -1}, "negative"), ({"epoch": 0, "position": 10_000}, "another text, block_size or seed")])
 def test_a_wrong_state_is_refused_and_changes_nothing(state, words):
     batches = Batches(IDS, 2, 8)
     batches.next()

@@ -11,7 +11,8 @@ import pytest
 from nanolm import data
 from nanolm.data import keep, own_text, pydocs, split
 
-PROSE = "\n\n".join(f"Paragraph {i} says that {i} and {i + 1} are {2 * i + 1}, and then nothing more." for i in range(400))
+PROSE = "\n\n".join(f"Paragraph {i} says that {i} and {i + 1} are {2 * i + 1}, and then nothing more."
+                    for i in range(400))
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def docs(tmp_path_factory):
     return data.load("pydocs", progress=False, cache=tmp_path_factory.mktemp("cache"))
 
 
-# -- pydocs -------------------------------------------------------------------------------------------------------------
+# -- pydocs ----------------------------------------------------------------------------------------------------
 
 def test_pydocs_is_about_two_million_characters_of_english(docs):
     assert 1_500_000 < len(docs.train) < 3_000_000 and 100_000 < len(docs.validation) <= 150_000
@@ -39,8 +40,8 @@ def test_pydocs_shares_no_paragraph(docs):
 
 def test_pydocs_comes_from_the_cache_and_a_corrupt_one_is_built_again(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(pydocs, "collect", lambda progress: calls.append(1) or [split.document(f"{i} " + PROSE[i:i + 900])
-                                                                              for i in range(200)])
+    documents = [split.document(f"{i} " + PROSE[i:i + 900]) for i in range(200)]
+    monkeypatch.setattr(pydocs, "collect", lambda progress: calls.append(1) or documents)
     first = data.load("pydocs", cache=tmp_path)
     assert data.load("pydocs", cache=tmp_path) == first and len(calls) == 1
     [kept] = tmp_path.iterdir()                                                   # and no temporary file is left
@@ -76,8 +77,9 @@ def test_docstrings_come_in_the_order_of_the_source():
 
 def test_what_is_left_out():
     wanted = ("json/__init__.py", "this.py", "email/mime/text.py", "unittest/case.py", "doctest.py")
-    not_wanted = ("test/test_json.py", "idlelib/idle_test/test_text.py", "site-packages/pip/__init__.py", "distutils2/a.py",
-                  "ctypes/test/x.py", "encodings/cp037.py", "pip/__init__.py", "lib2to3/tests/data/py2.py", "setup.py")
+    not_wanted = ("test/test_json.py", "idlelib/idle_test/test_text.py", "site-packages/pip/__init__.py",
+                  "distutils2/a.py", "ctypes/test/x.py", "encodings/cp037.py", "pip/__init__.py",
+                  "lib2to3/tests/data/py2.py", "setup.py")
     assert all(map(pydocs.wanted, wanted)) and not any(map(pydocs.wanted, not_wanted))
 
 
@@ -85,8 +87,8 @@ def test_nothing_of_the_standard_library_is_imported_or_run():
     code = ("import sys; from nanolm.data import pydocs; some = [(path, read) for path, read in pydocs.sources() "
             "if path < 'b' or path.startswith(('pydoc_data', 'this'))]; pydocs.sources = lambda: some; "
             "assert len(some) > 40; before = set(sys.modules); assert len(pydocs.collect()) > 100; "
-            "print(sorted(set(sys.modules) - before)); print(sorted({'numba', 'matplotlib', 'antigravity', 'this', 'tqdm',"
-            " 'pydoc_data.topics'} & set(sys.modules)))")
+            "print(sorted(set(sys.modules) - before)); print(sorted({'numba', 'matplotlib', 'antigravity', 'this',"
+            " 'tqdm', 'pydoc_data.topics'} & set(sys.modules)))")
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     new, bad = map(ast.literal_eval, shown.stdout.splitlines())
     assert bad == [] and len(new) < 10
@@ -96,7 +98,8 @@ def test_sources_in_a_zip_are_read_and_a_part_of_the_library_is_said_to_be_one(t
     archive = tmp_path / "python311.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for i, name in enumerate(sorted(sys.stdlib_module_names)):
-            file.writestr(f"{name}.py", f'"""Module {i} does this and that, and little else besides.\n\n{PROSE[i * 9:][:400]}"""')
+            text = f"Module {i} does this and that, and little else besides.\n\n{PROSE[i * 9:][:400]}"
+            file.writestr(f"{name}.py", repr(text))
         file.writestr("strange.py", '"""A stranger who does not belong to the library, so he is not read at all."""')
     monkeypatch.setattr(pydocs.sysconfig, "get_path", lambda name: str(tmp_path / "missing"))
     monkeypatch.setattr(sys, "path", [str(archive), "/elsewhere/python3000.zip"])
@@ -111,7 +114,7 @@ def test_sources_in_a_zip_are_read_and_a_part_of_the_library_is_said_to_be_one(t
         data.load("pydocs", cache=False)
 
 
-# -- the reader's own text ----------------------------------------------------------------------------------------------
+# -- the reader's own text -------------------------------------------------------------------------------------
 
 def test_a_file_is_a_corpus(tmp_path):
     path = tmp_path / "mine.txt"
@@ -119,14 +122,14 @@ def test_a_file_is_a_corpus(tmp_path):
     corpus = data.load(path)
     assert corpus.name == "mine.txt" and corpus.floor is None
     assert 0.05 * len(PROSE) < len(corpus.validation) <= 0.1 * len(PROSE) + 2
-    assert len(corpus.train) + len(corpus.validation) == len(PROSE) + 2           # nothing lost, one separator at the end
+    assert len(corpus.train) + len(corpus.validation) == len(PROSE) + 2   # one separator at the end
     assert set(PROSE.split("\n\n")) == set(corpus.train.split("\n\n") + corpus.validation.split("\n\n")) - {""}
     assert data.load(str(path)) == corpus and data.load(path, seed=1) != corpus
     assert "mine.txt" in repr(corpus) and len(repr(corpus)) < 100
 
 
-@pytest.mark.parametrize("encoding, newline", [("utf-8", "\r\n"), ("utf-8-sig", "\n"), ("utf-16", "\r\n"), ("utf-32", "\r"),
-                                               ("utf-8", "\r")])
+@pytest.mark.parametrize("encoding, newline", [
+    ("utf-8", "\r\n"), ("utf-8", "\r"), ("utf-8-sig", "\n"), ("utf-16", "\r\n"), ("utf-32", "\r")])
 def test_byte_order_marks_and_newlines_leave_no_trace(tmp_path, encoding, newline):
     plain, other = tmp_path / "plain.txt", tmp_path / "other.txt"
     text = PROSE.replace("says", "s\u00e4gt")
@@ -220,7 +223,8 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 def test_an_unknown_name_says_which_there_are():
     assert data.names() == ["pydocs", "tales"]
-    with pytest.raises(FileNotFoundError, match="no corpus is called 'pydoc'.*Did you mean 'pydocs'.*pydocs, tales.*text file"):
+    words = "no corpus is called 'pydoc'.*Did you mean 'pydocs'.*pydocs, tales.*text file"
+    with pytest.raises(FileNotFoundError, match=words):
         data.load("pydoc")
     with pytest.raises(FileNotFoundError, match="no corpus is called 'shakespeare'") as error:
         data.load("shakespeare")

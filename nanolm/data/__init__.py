@@ -15,7 +15,7 @@ from pathlib import Path
 from nanolm.data import own_text, pydocs, tales
 
 CORPORA = {"pydocs": "help topics and docstrings of the standard library that this Python carries: real English",
-           "tales": "stories from a probabilistic grammar whose entropy, the floor of every model's loss, is known exactly"}
+           "tales": "stories from a probabilistic grammar; its entropy, the floor of every loss, is known exactly"}
 
 
 def names():

@@ -36,7 +36,7 @@ class Batches:
                 raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}.")
         if len(self.ids) < block_size + 1:
             raise ValueError(f"too few tokens: {len(self.ids):,}, and a window of block_size={block_size:,} reads "
-                             f"{block_size + 1:,}. Give more text or choose a block_size of at most {len(self.ids) - 1:,}.")
+                             f"{block_size + 1:,}. Give more text, or a block_size of at most {len(self.ids) - 1:,}.")
         self.batch_size, self.block_size, self.seed = int(batch_size), int(block_size), int(seed)
         self._begin(0)
 
@@ -65,11 +65,15 @@ class Batches:
         return {"epoch": self.epoch, "position": self.position}
 
     def restore(self, state):
-        """Go on from a state() of batches with the same ids, block_size and seed. Raises ValueError if it cannot be one."""
+        """Go on from a state() of batches with the same ids, block_size and seed.
+
+        Raises ValueError if it cannot be one; nothing is changed then.
+        """
         try:
             epoch, position = int(state["epoch"]), int(state["position"])
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"state must be what state() returned, a dict with epoch and position, not {state!r}.") from None
+            raise ValueError(f"state must be what state() returned, a dict with epoch and position, "
+                             f"not {state!r}.") from None
         if epoch < 0 or position < 0:
             raise ValueError(f"epoch and position must not be negative, and state is {state!r}.")
         before = self.state()
@@ -77,15 +81,15 @@ class Batches:
         if position > len(self.starts):
             windows = len(self.starts)
             self._begin(**before)
-            raise ValueError(f"state says that {position:,} windows of epoch {epoch:,} are done, but this text has only "
-                             f"{windows:,} in that epoch: it belongs to another text, block_size or seed.")
+            raise ValueError(f"state says that {position:,} windows of epoch {epoch:,} are done, but there are only "
+                             f"{windows:,}: it belongs to another text, block_size or seed.")
 
 
 def windows(ids, block_size):
-    """Return inputs and targets, (W, T) each, int64: windows in order that make every token after the first a target once.
+    """Return inputs and targets, (W, T) each, int64: the windows, in order, to evaluate on.
 
-    W = ceil((len(ids) - 1) / block_size). The last row is filled up with input 0 and target -100, which
-    cross_entropy ignores. Raises ValueError if there are fewer than two tokens.
+    Every token after the first is a target exactly once. W = ceil((len(ids) - 1) / block_size). The last row
+    is filled up with input 0 and target -100, which cross_entropy ignores. Raises ValueError if there are fewer than two tokens.
     """
     ids = _checked(ids, block_size)
     if len(ids) < 2:

@@ -40,10 +40,13 @@ import numpy as np
 
 
 class Grammar:
-    """rules: {symbol: [(probability, body)]}, where body alternates [text, symbol, text, ..., text] and texts may be ""."""
+    """rules: {symbol: [(probability, body)]}, where body alternates [text, symbol, text, ..., text]; a text may be empty."""
 
     def __init__(self, text, start, variables=None):
-        """Read the notation above. variables: {NAME: {value: {attribute: text}}}. Raises ValueError with the bad rule."""
+        """Read the notation above. variables: {NAME: {value: {attribute: text}}}.
+
+        Raises ValueError with the bad rule. Probabilities are weights divided by their sum in the rule.
+        """
         self.start, self.rules = start, {}
         for line in re.sub(r"\n[ \t]+", " ", text.strip()).split("\n"):
             if line.strip():
@@ -114,7 +117,7 @@ class Grammar:
                     add(ends, reached)
                 known[symbol, i] = ends
             if known[symbol, i] is None:
-                raise ValueError(f"the rules of {symbol!r} lead back to it before any text is written (left recursion); "
+                raise ValueError(f"the rules of {symbol!r} lead back to it before any text (left recursion): "
                                  f"this parser cannot follow them.")
             return known[symbol, i]
 
@@ -135,7 +138,7 @@ class Grammar:
         return inside(self.start, 0).get(len(text), (-math.inf, 0))
 
     def expectations(self):
-        """Return {"choices", "nats", "characters", "spaces"}: the entropy and the expected size of one text drawn from the grammar.
+        """Return {"choices", "nats", "characters", "spaces"} of one text: its entropy in nats, and its expected sizes.
 
         Raises ValueError if the grammar's expected size is infinite.
         """

@@ -51,7 +51,7 @@ def probabilities(train, text, order, progress=None):
         # In training: an n-gram is an (n-1)-gram, the context, that ends one character earlier, and a character.
         contexts = gram.max() + 1
         codes, gram, counts = np.unique(gram[:-1] * (V + 1) + seen[n - 1:], return_inverse=True, return_counts=True)
-        if not len(codes):                                              # training is shorter than n: no context is known
+        if not len(codes):                                              # training is shorter than n
             return found + [P] * (order - n + 1)
         T = np.bincount(codes // (V + 1), minlength=contexts)
         n_h = np.bincount(codes // (V + 1), weights=counts, minlength=contexts)
@@ -62,7 +62,7 @@ def probabilities(train, text, order, progress=None):
         place = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
         gram_asked = np.where(codes[place] == code, place, -1)
         n_hc = np.where(gram_asked >= 0, counts[place], 0)
-        known = (h >= 0) & (n_h[h] > 0)                                 # the last (n-1)-gram of training: nothing follows
+        known = (h >= 0) & (n_h[h] > 0)                                 # 0: it only ends the training text
         P = np.where(known, (n_hc + T[h] * P) / np.where(known, n_h[h] + T[h], 1), P)
         found.append(P)
         if progress is not None:

@@ -9,7 +9,8 @@ A folder   is searched for text files (SUFFIXES), its subfolders too, in sorted 
 Decoding   UTF-8 unless `encoding` says otherwise. A byte order mark decides for itself (UTF-8, UTF-16, UTF-32) and is
            not part of the text. A byte that cannot be decoded is an error that names the file and the place: replacing
            it in silence would teach the model rubbish.
-Newlines   "\\r\\n" and a lone "\\r" become "\\n". Nothing else in the text is changed.
+Newlines   "\\r\\n" and a lone "\\r" become "\\n". Empty lines around a file become one blank line after it. Nothing
+           else in the text is changed.
 Errors     Every one is a sentence: FileNotFoundError, PermissionError, or ValueError (binary, not decodable, empty,
            shorter than MINIMUM characters, a folder without text).
 """
@@ -21,7 +22,8 @@ from nanolm.data import split
 from nanolm.data.corpus import Corpus
 
 MINIMUM = 1_000                 # characters; of less than this a tenth is too little to measure anything on
-SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex", ".py", ".c", ".h", ".js", ".java", ".go", ".rs")
+SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex",
+            ".py", ".c", ".h", ".js", ".java", ".go", ".rs")
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))      # UTF-32's begins with UTF-16's
 
@@ -90,8 +92,8 @@ def _folder(folder, encoding):
                 skipped["empty"] += 1
     counts = ", ".join(f"{count:,} {kind}" for kind, count in skipped.items() if count)
     if not texts:
-        raise ValueError(f"the folder {folder} has no text files ({' '.join(SUFFIXES)}); skipped: {counts or 'nothing'}. "
-                         f"A file with another ending can be given by its own name.")
+        raise ValueError(f"the folder {folder} has no text files ({' '.join(SUFFIXES)}); "
+                         f"skipped: {counts or 'nothing'}. A file with another ending can be given by its own name.")
     return texts, f"{len(texts):,} files" + (f" (skipped: {counts})" if counts else "")
 
 

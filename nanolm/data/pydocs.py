@@ -52,12 +52,12 @@ def load(seed=0, progress=None, cache=None):
 
     total = sum(map(len, documents))
     if total < 10_000:
-        raise ValueError("this Python carries neither the source of its standard library nor its help topics, so pydocs "
-                         "has no text. Give a text file or a folder of your own, or use the corpus tales.")
+        raise ValueError("this Python carries neither the source of its standard library nor its help topics, so "
+                         "pydocs has no text. Give a text file or a folder of your own, or use the corpus tales.")
     parts = split.split(documents, seed=seed)
     about = f"Help topics and docstrings of Python {platform.python_version()}, {total:,} characters.\n{parts}."
     if total < SMALL:
-        about += "\nThis Python carries only a part of its library's source, so there is less text than usual (2 million)."
+        about += "\nThis Python carries only a part of its library's source; usual are 2 million characters."
     return Corpus("pydocs", *parts.texts(), about)
 
 

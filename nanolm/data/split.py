@@ -106,10 +106,11 @@ def split(documents, fraction=FRACTION, cap=CAP, seed=0):
 
 
 def chunks(text, size):
-    """Cut text into contiguous stretches of `size` to 2 `size` characters (the last may be shorter); joined they are text.
+    """Cut text into contiguous stretches of `size` to 2 `size` characters (the last may be shorter).
 
-    A cut is made at the first blank line after `size` characters; if none comes before 2 `size`, at the first line's
-    end; else at the first space; else right there. One long text becomes documents this way.
+    Joined, they are text again. A cut is made at the first blank line after `size` characters; if none comes before
+    2 `size`, at the first line's end; else at the first space; else right there. One long text becomes documents this
+    way.
     """
     if size < 1:
         raise ValueError(f"size must be at least 1 character, not {size}.")

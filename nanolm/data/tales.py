@@ -51,7 +51,8 @@ VARIABLES = {
 RULES = """
 tale = <opening HERO THING> <first HERO.she THING> <ending HERO THING>
 
-opening HERO THING = <when> there was a <nature> HERO.kind called HERO. HERO.She lived <home>, and <wish HERO.she THING>.
+opening HERO THING = <when> there was a <nature> HERO.kind called HERO. HERO.She lived <home>,
+  and <wish HERO.she THING>.
 when = 4: Once upon a time | 2: Long ago | Last winter | One spring | Before you were born | When stones could talk
 nature = 3: little | 2: young | clever | sleepy | merry | stubborn | curious | gentle | hungry | proud | quiet | brave
   | forgetful | cheerful | careful | dreamy | lonely | tidy | silly
@@ -85,11 +86,14 @@ saying = Mind your step! | Good <day>! | Ask the <creature>. | No. | 6: They say
 day = day | morning | evening | luck
 party NUMBER = 7: the <creature>NUMBER.s | 3: the <creature>NUMBER.s that <inner>
 inner = <party NUMBER> NUMBER.loves | <party NUMBER> NUMBER.fears | <party NUMBER> NUMBER.follows
-creature = owl | goat | cat | dog | hen | king | giant | robber | miller | donkey | duck | pig | queen | baker | troll | bee
-state = asleep | awake | in love | at home | afraid of <fear> | up to something | old | lost | rich | hungry | angry | ill
+creature = owl | goat | cat | dog | hen | king | giant | robber | miller | donkey | duck | pig | queen | baker | troll
+  | bee
+state = asleep | awake | in love | at home | afraid of <fear> | up to something | old | lost | rich | hungry | angry
+  | ill
 fear = the dark | <creature>s | water | nothing
 farewell ANIMAL = The <mood> ANIMAL <waved>. | The ANIMAL <waved>.
-waved = 2: waved | was still there | bowed | had fallen asleep | said goodbye | wept | smiled | had gone | asked for more
+waved = 2: waved | was still there | bowed | had fallen asleep | said goodbye | wept | smiled | had gone
+  | asked for more
 
 finding SHE THING = And there, <where>, SHE found a THING. | And <where> hung a THING, and nobody else was there.
 where = under a <worn> bench | in the <rain> | among <straw> | on a <tree> tree | beside a <mood> <creature>
@@ -98,7 +102,8 @@ ending HERO THING = <then> HERO the HERO.kind <kept> the THING, and <after HERO>
 then = 3: So | And so | From that day on
 kept = 2: kept | loved | treasured | looked after
 after HERO = HERO.she gave the <creature>s a <worn> one | HERO.she never lost it | nobody could take it from HERO.her
-  | HERO.hers <children> have it still | HERO.she sleeps beside it to this day | if you go by at night you can hear HERO.her <laugh>
+  | HERO.hers <children> have it still | HERO.she sleeps beside it to this day
+  | if you go by at night you can hear HERO.her <laugh>
 children = children | grandchildren | cousins | neighbours
 laugh = laugh | sing | snore | whistle
 """
@@ -125,7 +130,8 @@ def load(seed=0, progress=None):
     validation = "".join(tale + END for tale in texts["validation"])
     floor, own_floor = per_character(expected), -log_probability(validation) / len(validation)
     about = (f"Tales from a probabilistic grammar, {TRAIN:,} for training and {VALIDATION:,} for validation, drawn "
-             f"independently; {expected['nats']:.1f} nats and {expected['characters']:.0f} characters a tale on average.\n"
+             f"independently; a tale has {expected['nats']:.1f} nats and {expected['characters']:.0f} characters on "
+             f"average.\n"
              f"Exact floor {floor:.4f} nats per character; of this validation text {own_floor:.4f}.")
     return Corpus("tales", "".join(tale + END for tale in texts["training"]), validation, about, floor, own_floor)
 
