@@ -1,0 +1,42 @@
+"""Run one function on several shards of a batch at once, in threads, and get the results in order.
+
+Python runs one thread at a time, but NumPy lets go of Python's lock (the GIL) while it computes on arrays, so two
+threads keep two cores busy. No layer keeps state, so two shards need nothing from each other.
+
+BLAS, the library behind NumPy's matrix products, has threads of its own. Both kinds at once would be more threads
+than cores, so BLAS is held to one thread here: parallel over the batch beats parallel inside each product, because
+everything between the products (softmax, GELU, layer norm) then runs in parallel as well.
+"""
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import threadpoolctl
+
+
+def default_workers():
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))             # Linux: respects taskset and containers
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+@functools.cache
+def thread_libraries():
+    """Return threadpoolctl's handle on BLAS. Found once: looking through all loaded libraries takes milliseconds."""
+    return threadpoolctl.ThreadpoolController()
+
+
+def ordered_map(function, items, workers):
+    """Yield function(item) for each item, in the order of items, computing `workers` of them at a time.
+
+    Which thread computes what, and which ends first, never shows in the results. With one worker nothing is
+    computed ahead of its use, so that only one result needs to be in memory at a time.
+    """
+    with thread_libraries().limit(limits=1, user_api="blas"):
+        if workers == 1 or len(items) == 1:
+            yield from map(function, items)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                yield from pool.map(function, items)

@@ -1,0 +1,156 @@
+"""The folder of a run: all that training needs to go on, and all that generation needs to begin.
+
+    config.json          the model's shape                    tokenizer.json       text to tokens and back
+    settings.json        every knob of the run                corpus.json          name, sizes, baselines, floor
+    data.safetensors     the two texts as token ids           metrics.jsonl        losses, one line a step
+    checkpoint.*         weights and optimizer, to go on      model.safetensors    the best weights so far
+    loss.png             the curves                           samples.txt          text of the model, as it learned
+    report.txt           what was reached beside the baselines; report.json: the same for programs
+
+The token ids are kept so that a run goes on even where its text has changed meanwhile or is not to be found: the
+default corpus, for one, is the documentation of the Python that runs, and another Python has another.
+"""
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nanolm import files, text
+from nanolm import params as parameters
+from nanolm.data import baselines as baselines_of
+from nanolm.data.batches import Batches
+from nanolm.models import gpt2
+from nanolm.training import checkpoint, metrics, tensors
+from nanolm.training.settings import Settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds: see the module's docstring. `corpus` is corpus.json as a dict."""
+    folder: Path
+    config: gpt2.Config
+    settings: Settings
+    tokenizer: object
+    corpus: dict
+    train_ids: np.ndarray
+    validation_ids: np.ndarray
+
+    def batches(self):
+        return Batches(self.train_ids, self.settings.batch_size, self.config.block_size, self.settings.seed)
+
+
+def create(folder, corpus, tokenizer, config, settings, baselines=None, progress=None):
+    """Write the folder of a new run; return the Run.
+
+    baselines   {name: bits per character} on the validation text; None: measured here (nanolm.data.baselines)
+    progress    function(done, total), called while the baselines are measured
+    All is checked before the first file is written. Raises FileExistsError if the folder holds a run or other files,
+    ValueError if tokenizer and model, or text and model, do not fit together, OSError if it cannot be written.
+    """
+    folder = Path(folder)
+    check_free(folder)
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens, but the model's vocab_size is "
+                         f"{config.vocab_size}. They must be equal.")
+    small = np.uint16 if config.vocab_size <= 2**16 else np.int32               # half the disk space where it suffices
+    run = Run(folder, config, settings, tokenizer, {}, tokenizer.encode(corpus.train).astype(small),
+              tokenizer.encode(corpus.validation).astype(small))
+    run.batches()                                                               # raises if the text is too short
+    metrics.windows(run.validation_ids, config.block_size, config.block_size)
+    if baselines is None:
+        baselines = baselines_of.measure(corpus.train, corpus.validation, progress)
+    floor = corpus.floor if corpus.validation_floor is None else corpus.validation_floor
+    run.corpus.update(name=corpus.name, about=corpus.about, fingerprint=corpus.fingerprint, baselines=baselines,
+                      floor=None if floor is None else floor / math.log(2), train_characters=len(corpus.train),
+                      validation_characters=len(corpus.validation), train_tokens=len(run.train_ids),
+                      validation_tokens=len(run.validation_ids))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(error.errno, f"could not make the folder {folder}: {error.strerror}.") from error
+    files.atomic_write(folder / "settings.json", settings.to_json())            # first: it marks the folder as ours
+    files.atomic_write(folder / "config.json", json.dumps({"model": "gpt2", **asdict(config)}, indent=2) + "\n")
+    tokenizer.save(folder)
+    files.atomic_write(folder / "corpus.json", json.dumps(run.corpus, indent=2) + "\n")
+    files.atomic_write(folder / "data.safetensors",
+                       tensors.to_bytes({"train": run.train_ids, "validation": run.validation_ids}))
+    return run
+
+
+def check_free(folder):
+    """Raise FileExistsError unless a new run may be written to folder: missing, empty, or begun but never trained."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; a run needs a folder. Choose another name.")
+    if checkpoint.exists(folder):
+        raise FileExistsError(f"{folder} already holds a run. Go on with it: nanolm train --resume {folder}\n"
+                              f"Or choose another folder for the new run.")
+    if any(folder.iterdir()) and not (folder / "settings.json").exists():
+        raise FileExistsError(f"the folder {folder} is not empty and holds no run of nanolm. Nothing was written to it; "
+                              f"choose another folder.")
+    if (folder / "model.safetensors").exists():
+        raise FileExistsError(f"{folder} holds a trained model. Choose another folder for the new run.")
+
+
+def open_run(folder):
+    """Return the Run that a folder holds. Raises FileNotFoundError or ValueError, naming the file that is missing or bad."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}.")
+    if not checkpoint.exists(folder):
+        raise FileNotFoundError(f"there is no checkpoint in {folder}, so there is nothing to go on from. If a run was "
+                                f"stopped before its first step, start it again with the command that began it.")
+    data, _ = tensors.read(folder / "data.safetensors")
+    return Run(folder, load_config(folder), Settings.from_dict(files.read_json(folder / "settings.json")),
+               text.load(folder), files.read_json(folder / "corpus.json"), data["train"], data["validation"])
+
+
+def load_config(folder):
+    """Return the Config in folder/config.json. Raises FileNotFoundError, or ValueError naming the field that is wrong."""
+    path = Path(folder) / "config.json"
+    values = files.read_json(path)
+    if not isinstance(values, dict) or values.pop("model", None) != "gpt2":
+        raise ValueError(f'{path} does not say "model": "gpt2". Was it written by another program?')
+    try:
+        return gpt2.Config(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not describe a GPT-2: {error}") from error
+
+
+def save_weights(folder, params, config):
+    """Write model.safetensors: the parameters under their published names, the config in the header."""
+    header = {"format": "np", "config": json.dumps({"model": "gpt2", **asdict(config)})}
+    files.atomic_write(Path(folder) / "model.safetensors", tensors.to_bytes(params, header))
+
+
+def load_weights(folder, config):
+    """Return the nested parameters in folder/model.safetensors, in the order of the forward pass.
+
+    Raises FileNotFoundError, or ValueError naming the first tensor that does not fit the config.
+    """
+    path = Path(folder) / "model.safetensors"
+    try:
+        arrays, _ = tensors.read(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: it is truncated or not a safetensors file ({error}).") from error
+    expected = parameters.flatten(gpt2.init(config, np.random.default_rng(0)))
+    for name, w in expected.items():
+        if name not in arrays:
+            raise ValueError(f"{path} has no tensor {name!r}, which the model of config.json needs. Do the two files "
+                             f"belong together?")
+        if arrays[name].shape != w.shape:
+            raise ValueError(f"in {path}, {name!r} has the shape {arrays[name].shape}, but config.json asks for "
+                             f"{w.shape}. Do the two files belong together?")
+    return parameters.unflatten({name: arrays[name] for name in expected})
+
+
+def load(folder):
+    """Return p, config, tokenizer of a run: the best weights so far, ready for generation. Raises as its parts do."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}.")
+    config = load_config(folder)
+    return load_weights(folder, config), config, text.load(folder)
