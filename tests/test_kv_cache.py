@@ -1,7 +1,10 @@
 """The key-value cache and the window: the logits of running only the new tokens are those of running all of them."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nanolm import params
 from nanolm.generation import kv_cache, window
@@ -160,21 +163,13 @@ def test_restart_is_cheap_and_slide_is_not():
     work = {}
     for policy in window.POLICIES:
         rows = []
-
-        class Counting:
-            empty = staticmethod(kv_cache.empty)
-
-            @staticmethod
-            def extend(p, ids, kv, config, last):
-                rows.append(ids.shape[1])
-                return kv_cache.extend(p, ids, kv, config, last)
-
-        text = window.Window(p, config, policy, cache=Counting)
-        text.read(ids[:, :16])
-        rows.clear()
-        for t in range(16, 80):
+        counting = SimpleNamespace(empty=kv_cache.empty, extend=lambda p, ids, *rest, rows=rows, **last:
+                                   rows.append(ids.shape[1]) or kv_cache.extend(p, ids, *rest, **last))
+        text = window.Window(p, config, policy, cache=counting)
+        for t in range(80):
             text.read(ids[:, t:t + 1])
-        work[policy] = sum(rows)
+        assert rows[:16] == [1] * 16                                    # inside the context both run one position
+        work[policy] = sum(rows[16:])
     assert work == {"slide": 64 * 16, "restart": 64 // 8 * (9 + 7)}     # 16 and 2 positions a token
 
 

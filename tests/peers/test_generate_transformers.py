@@ -5,9 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from nanolm import params                                               # noqa: E402  (after the skip)
-from nanolm.generation import beam, generate, sampling                  # noqa: E402
-from nanolm.models import gpt2                                          # noqa: E402
+from nanolm import params
+from nanolm.generation import beam, generate, sampling
+from nanolm.models import gpt2
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
