@@ -18,6 +18,7 @@ import numpy as np
 
 RTOL = {"complex step": 1e-9, "central differences": 1e-7}
 ATOL = {"complex step": 1e-12, "central differences": 3e-9}       # times the largest expected entry
+ROUNDING = 1e-14                                                 # 50 roundings, times the size of what was added up
 
 
 def tolerance(expected, largest, method, rtol=None, atol=None):
