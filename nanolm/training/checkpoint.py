@@ -91,8 +91,8 @@ def restore(folder, params, state, config):
         return header["progress"], (f"{reason} Going on from the checkpoint before it, of step "
                                     f"{header['progress']['step']}.")
     if problems:
-        raise CheckpointError(" ".join(reason for _, reason in problems) + " There is no good checkpoint to go on from; "
-                              "model.safetensors, the best weights so far, is a separate file and may still be good.")
+        raise CheckpointError(" ".join(reason for _, reason in problems) + " There is no good checkpoint to go on "
+                              "from. The best weights so far are in model.safetensors, a file of its own.")
     raise CheckpointError(f"there is no checkpoint in {folder}. Is it the folder of a run? A run writes its first "
                           f"checkpoint before its first step.")
 

@@ -38,7 +38,7 @@ def l1(params, strength, groups=None):
 
 
 def add(params, grads, l1_strength, l2_strength, groups=None):
-    """Add the gradients of both penalties to grads, in place; return the sum of their prices. A strength of 0 is free."""
+    """Add the gradients of both penalties to grads, in place; return the sum of their prices (a float)."""
     total = 0.0
     for penalty, strength in ((l1, l1_strength), (l2, l2_strength)):
         if strength > 0:

@@ -55,14 +55,15 @@ def draw(axes, records, corpus):
     values = [bits for _, bits, _ in lines] + [bits for _, bits in validation]
     if values:
         low, high = min(values), max(values)
-        axes.set_ylim(low - 0.12 * (high - low) - 0.05, high + 0.08 * (high - low) + 0.05)
+        room = 0.08 * (high - low) + 0.05
+        axes.set_ylim(max(0.0, low - 1.5 * room), high + room)
     for (name, bits, color), height in zip(lines, spread([bits for _, bits, _ in lines], axes.get_ylim())):
         axes.axhline(bits, color=color, linewidth=1, linestyle="--")
         axes.annotate(f"{name} {bits:.2f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
                       color=color, fontsize=9, annotation_clip=False)
     axes.set_xlabel("step (updates of the weights)")
     axes.set_ylabel("bits per character")
-    axes.set_title(f"{corpus['name']}: loss while training; dashed: simpler methods on the validation text", fontsize=10)
+    axes.set_title(f"{corpus['name']}: how the loss fell. Dashed: simpler methods on the validation text", fontsize=10)
     axes.grid(alpha=0.2)
     axes.legend(loc="upper right")
 

@@ -1,4 +1,7 @@
-"""What was reached, beside what simpler methods reach on the same text: report.txt for people, report.json for programs."""
+"""What was reached, beside what simpler methods reach on the same text.
+
+report.txt is for people, report.json for programs.
+"""
 import json
 from pathlib import Path
 

@@ -89,14 +89,14 @@ def check_free(folder):
         raise FileExistsError(f"{folder} already holds a run. Go on with it: nanolm train --resume {folder}\n"
                               f"Or choose another folder for the new run.")
     if any(folder.iterdir()) and not (folder / "settings.json").exists():
-        raise FileExistsError(f"the folder {folder} is not empty and holds no run of nanolm. Nothing was written to it; "
-                              f"choose another folder.")
+        raise FileExistsError(f"the folder {folder} is not empty and holds no run of nanolm. Nothing was written to "
+                              f"it; choose another folder.")
     if (folder / "model.safetensors").exists():
         raise FileExistsError(f"{folder} holds a trained model. Choose another folder for the new run.")
 
 
 def open_run(folder):
-    """Return the Run that a folder holds. Raises FileNotFoundError or ValueError, naming the file that is missing or bad."""
+    """Return the Run that a folder holds. Raises FileNotFoundError or ValueError, naming the file at fault."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}.")
@@ -109,7 +109,7 @@ def open_run(folder):
 
 
 def load_config(folder):
-    """Return the Config in folder/config.json. Raises FileNotFoundError, or ValueError naming the field that is wrong."""
+    """Return the Config in folder/config.json. Raises FileNotFoundError, or ValueError naming the wrong field."""
     path = Path(folder) / "config.json"
     values = files.read_json(path)
     if not isinstance(values, dict) or values.pop("model", None) != "gpt2":

@@ -85,7 +85,7 @@ class Settings:
         return cls().changed(**values)
 
     def changed(self, **changes):
-        """Return Settings with some knobs turned. Raises ValueError, naming it, for an unknown knob or a wrong value."""
+        """Return Settings with some knobs turned. Raises ValueError, naming the knob, if it is unknown or wrong."""
         unknown = sorted(set(changes) - {field.name for field in fields(self)})
         if unknown:
             raise ValueError(f"there is no setting {unknown[0]!r}. The settings are: "
@@ -95,7 +95,7 @@ class Settings:
 
 def check_type(field, value):
     """Raise ValueError unless value has the type of the field; a whole number is a good float, True is no number."""
-    kind = field.type if isinstance(field.type, type) else {"int": int, "float": float, "str": str, "bool": bool}[field.type]
+    kind = field.type
     good = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if kind is not bool and isinstance(value, bool):
         good = False

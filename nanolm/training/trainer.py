@@ -20,6 +20,7 @@ Tested    tests/test_trainer.py, tests/test_resume.py.
 """
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -101,7 +102,7 @@ def go(run, progress=True, sample=None):
     metrics_log.trim(folder, t if t > 0 else -1)        # the evaluation at step 0 is done again
 
     seconds, tokens = 0.0, 0
-    with metrics_log.opened(folder) as log, Watch() as ctrl_c, \
+    with how_to_go_on(folder), metrics_log.opened(folder) as log, Watch() as ctrl_c, \
             bar(progress, total=settings.steps, initial=t, unit="step") as show:
         if warning:
             show.write(warning)
@@ -185,9 +186,19 @@ def samples(records):
                      f"{r['sample']}\n" for r in records if "validation" in r).encode("utf-8", "replace")
 
 
+@contextmanager
+def how_to_go_on(folder):
+    """Add to an OSError (a full disk, say) that nothing is lost, and the command to go on with."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror or error}\nThe run has stopped. Its last checkpoint is whole; "
+                                       f"when the cause is gone: nanolm train --resume {folder}") from error
+
+
 def diverged(folder, t, loss, norm, bad):
-    return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they could "
-            f"reach the weights.\nThe first tensor that went bad: {bad}.\n"
+    return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they "
+            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n"
             f"The last checkpoint is good. To go on from it more carefully, with a lower learning rate: "
             f"nanolm train --resume {folder} --lr ...")
 
