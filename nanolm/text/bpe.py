@@ -34,7 +34,7 @@ import numpy as np
 from nanolm.text import bpe_train, byte_alphabet, gpt2_files, merging, splitter, store, utf8
 
 CACHE_WORDS = 1 << 15       # encoded pre-tokens to remember; then all are forgotten, and it starts anew
-CACHE_LENGTH = 32           # characters of the longest one worth remembering: together at most some 30 MB
+CACHE_LENGTH = 32           # characters of the longest worth remembering: 2 MB for English, 42 MB at the very worst
 
 _BYTE_ID = {byte: token_id for token_id, byte in enumerate(byte_alphabet.ORDER)}
 
@@ -57,6 +57,7 @@ class BPE:
             self._tokens.append(self._tokens[left] + self._tokens[right])
         if len(set(self._tokens)) != len(self._tokens):
             raise ValueError("two merges make the same token; each token must be made by one merge.")
+        _check_special(special)
         self.special = {name: len(self._tokens) + i for i, name in enumerate(special)}
         if len(self.special) != len(special):
             raise ValueError(f"two special tokens have the same name: {list(special)}.")
@@ -69,8 +70,9 @@ class BPE:
 
         It has fewer if the text runs out of pairs that occur twice. Of the tokens, 256 are bytes and len(special) are
         special. The same text gives the same tokenizer anywhere. progress(done, total), if given, is called after each
-        merge. Raises TypeError or ValueError if vocab_size is not an integer, or too small.
+        merge. Raises TypeError if vocab_size is not an integer, ValueError if it is too small.
         """
+        _check_special(special)
         try:
             n_merges = operator.index(vocab_size) - 256 - len(special)
         except TypeError:
@@ -137,6 +139,11 @@ class BPE:
     def load(cls, folder):
         """Return the tokenizer that `save` wrote. Raises FileNotFoundError or ValueError, naming the file."""
         return store.build(folder, "bpe", lambda content: cls(gpt2_files.pairs(content["merges"]), content["special"]))
+
+
+def _check_special(special):
+    if isinstance(special, str):
+        raise TypeError(f"special must be a list of names, but came as the str {special!a}. Write [{special!a}].")
 
 
 def _byte_ids(word):

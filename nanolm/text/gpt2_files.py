@@ -4,7 +4,8 @@
     encoder.json   a dict from each token to its id: the 256 bytes, the 50,000 merges, and <|endoftext|>, id 50256
 
 Both show a byte as one printable character (byte_alphabet.py). The second file says nothing new but the names of the
-special tokens, since ids follow from the merges; it is read to make sure that the two belong together.
+special tokens, since ids follow from the merges; it is read to make sure that the two belong together. A token that no
+merge makes must be special, named <|...|>; any other shows that vocab.bpe was cut short.
 
 Source    Radford and others 2019, GPT-2, encoder.py.   Tested  tests/test_bpe.py, tests/peers/test_tiktoken.py.
 """
@@ -20,7 +21,7 @@ def read(encoder_json, vocab_bpe):
     Raises FileNotFoundError or ValueError with a sentence that names the file.
     """
     ids = files.read_json(encoder_json)
-    if not isinstance(ids, dict):
+    if not isinstance(ids, dict) or not all(type(token_id) is int for token_id in ids.values()):
         raise ValueError(f"{encoder_json} holds no table from tokens to ids. GPT-2's encoder.json does.")
     lines = _lines(vocab_bpe)
     try:
@@ -35,9 +36,10 @@ def read(encoder_json, vocab_bpe):
                              f"{token_id}. The two files do not belong together, or one is damaged.")
     special = sorted(ids.keys() - set(tokens), key=ids.get)
     for token_id, name in enumerate(special, len(tokens)):
-        if ids[name] != token_id:
-            raise ValueError(f"{encoder_json} gives the token {name!a} the id {ids[name]}, but the next one free is "
-                             f"{token_id}. {vocab_bpe} may be truncated, or not belong to it.")
+        if ids[name] != token_id or not (name.startswith("<|") and name.endswith("|>")):
+            raise ValueError(f"{encoder_json} has the token {name!a}, id {ids[name]}, which no merge in {vocab_bpe} makes, "
+                             f"and which is no special token <|...|> with the next free id, {token_id}. {vocab_bpe} may "
+                             f"be truncated, or not belong to it.")
     return merges, special
 
 
