@@ -34,7 +34,7 @@ def load(path, encoding=None, seed=0):
     if path.is_dir():
         texts, note = _folder(path, encoding)
     elif path.is_file():
-        texts, note = [_read(path, encoding)], "one file"
+        texts, note = [read(path, encoding)], "one file"
     elif path.exists():
         raise ValueError(f"{path} is neither a file nor a folder. Give a text file, or a folder of text files.")
     else:
@@ -97,7 +97,9 @@ def _folder(folder, encoding):
     return texts, f"{len(texts):,} files" + (f" (skipped: {counts})" if counts else "")
 
 
-def _read(path, encoding):
+def read(path, encoding=None):
+    """Return the text of one file, as described under Decoding and Newlines. Raises the errors listed above."""
+    path = Path(path)
     data = _bytes(path)
     if _is_binary(data, encoding):
         raise ValueError(f"{path} looks binary: byte {data.index(0):,} is NUL. Give a text file; if it is text in an "

@@ -1,0 +1,78 @@
+"""The command `nanolm`: one file a command, each loaded only when it is called, so that `nanolm --help` is quick.
+
+    train      train a GPT-2 on real text, in minutes      generate   let a trained model write
+    eval       measure a trained model                     gradcheck  prove every gradient
+    info       parameters, FLOPs, memory of a model        data       the corpora
+
+Arguments are parsed by click. What goes wrong through the user's input is said in one sentence on stderr, with exit
+status 1 (2 for arguments that click refuses); set NANOLM_TRACEBACK=1 to see the Python traceback as well.
+"""
+import importlib
+import os
+import sys
+
+import click
+
+import nanolm
+
+COMMANDS = {
+    "train": "Train a GPT-2 on real text.",
+    "generate": "Let a trained model write.",
+    "eval": "Measure a trained model beside the baselines.",
+    "gradcheck": "Prove the gradients of every layer and model.",
+    "info": "Parameters, FLOPs and memory of a model, layer by layer.",
+    "data": "List or show the corpora.",
+}
+
+
+class Commands(click.Group):
+    """A click group that imports nanolm.cli.<name> only when that command runs."""
+
+    def list_commands(self, context):
+        return list(COMMANDS)
+
+    def get_command(self, context, name):
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"nanolm.cli.{name}_command").command
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(nanolm.__version__, prog_name="nanolm")
+def commands():
+    """nanolm: language models in plain NumPy, every forward and every backward by hand.
+
+    \b
+    First steps:
+      nanolm train                              a model in under 3 minutes
+      nanolm generate runs/pydocs --prompt "The function returns"
+      nanolm gradcheck                          every gradient, proved
+    """
+
+
+def main():
+    """Run the command line; turn the errors that a user can cause into a sentence and an exit status."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("\nStopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:                         # `nanolm data show pydocs | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get("NANOLM_TRACEBACK"):
+            raise
+        from nanolm.generation import console
+        console.write(f"Error: {error}\n", sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("\nStopped.", err=True)
+        sys.exit(130)

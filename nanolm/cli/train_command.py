@@ -1,0 +1,130 @@
+"""`nanolm train`: from a text to a trained model, its loss curve and its own words on the screen."""
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import click
+
+
+@click.command("train")
+@click.argument("corpus", default="pydocs", required=False)
+@click.option("--preset", default="quick", show_default=True, help="quick: under 3 minutes on two cores. long: under 30.")
+@click.option("--out", type=click.Path(), help="The run's folder.  [default: runs/CORPUS, or runs/CORPUS-2, ...]")
+@click.option("--resume", type=click.Path(), metavar="FOLDER", help="Go on with the run in FOLDER.")
+@click.option("--steps", type=int, help="Updates of the weights.")
+@click.option("--batch-size", type=int, help="Sequences a step.")
+@click.option("--lr", type=float, help="The highest learning rate.")
+@click.option("--dropout", type=float, help="Share dropped while training.")
+@click.option("--n-layer", type=int, help="Blocks.")
+@click.option("--n-head", type=int, help="Attention heads a block.")
+@click.option("--n-embd", type=int, help="Channels a token.")
+@click.option("--block-size", type=int, help="The longest context, in tokens.")
+@click.option("--tokenizer", type=click.Choice(["bpe", "characters"]), help="Pieces of words, or characters.")
+@click.option("--vocab-size", type=int, help="How many tokens the bpe tokenizer has.")
+@click.option("--workers", type=int, help="Threads. Never changes the result.  [default: one for each core]")
+@click.option("--seed", type=int, help="Of everything that is drawn.")
+@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any other setting: --set optimizer=momentum --set l2=1e-4")
+@click.option("--encoding", help="Of your own text files, such as latin-1.  [default: UTF-8]")
+def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, **options):
+    """Train a GPT-2 on CORPUS: pydocs (default), tales, or a text file or folder of yours.
+
+    \b
+      nanolm train                              the documentation of your own Python
+      nanolm train my-novel.txt --preset long
+      nanolm train --resume runs/pydocs         after Ctrl-C, or any other end
+    """
+    from nanolm.training import trainer
+    given = {name: value for name, value in options.items() if value is not None}
+    given.update(parse(item) for item in more)
+    try:
+        if resume:
+            folder = Path(resume)
+            go_on(folder, given, tokenizer, vocab_size)
+        else:
+            folder = begin(corpus, preset, out, given, encoding, tokenizer, vocab_size)
+    except trainer.Interrupted as stopped:
+        click.echo(f"\n{stopped}", err=True)
+        sys.exit(130)
+    except trainer.Diverged as error:
+        click.echo(f"\n{error}", err=True)
+        sys.exit(1)
+    show(folder)
+
+
+def begin(corpus_name, preset_name, out, given, encoding, tokenizer_kind, vocab_size):
+    """Load the corpus, train a tokenizer on its training part alone, train the model; return the folder."""
+    from nanolm import data, text
+    from nanolm.models import gpt2
+    from nanolm.training import presets, run_folder, trainer
+    chosen = presets.preset(preset_name)
+    shape = {field.name: given.pop(field.name) for field in fields(gpt2.Config) if field.name in given}
+    config, settings = replace(chosen.config, **shape), chosen.settings.changed(**given)
+    corpus = data.load(corpus_name, encoding=encoding)
+    folder = Path(out) if out else free_folder(corpus.name)
+    run_folder.check_free(folder)                                           # before any work, not after
+    say(f"{corpus.name}: {corpus.about}")
+    kind = tokenizer_kind or chosen.tokenizer
+    size = (vocab_size or chosen.vocab_size) if kind == "bpe" else vocab_size
+    with trainer.bar(True, desc="training the tokenizer") as bar:
+        def trained(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        tokenizer = text.train(kind, corpus.train, size, trained)
+    config = replace(config, vocab_size=tokenizer.vocab_size)
+    say(f"run folder {folder}; stop with Ctrl-C at any time, go on with: nanolm train --resume {folder}")
+    trainer.train(folder, corpus, tokenizer, config, settings)
+    return folder
+
+
+def go_on(folder, given, tokenizer_kind, vocab_size):
+    """Resume the run in folder, with changed settings if some were given."""
+    from nanolm.models import gpt2
+    from nanolm.training import trainer
+    fixed = [field.name for field in fields(gpt2.Config) if field.name in given]
+    fixed += [name for name, value in (("tokenizer", tokenizer_kind), ("vocab_size", vocab_size)) if value is not None]
+    if fixed:
+        raise click.UsageError(f"--resume goes on with the model that is there: {fixed[0]} cannot be changed any more.")
+    trainer.resume(folder, **given)
+
+
+def show(folder):
+    """Print the curve and the model's own words; the trainer has printed what was reached beside the baselines."""
+    from nanolm import files
+    from nanolm.cli import chart
+    from nanolm.training import metrics_log
+    records = metrics_log.read(folder)
+    say("\n" + chart.curve(records, files.read_json(folder / "corpus.json")))
+    samples = [record["sample"] for record in records if record.get("sample")]
+    if samples:
+        say(f"\nThe model writes:\n\n{samples[-1].strip()}")
+    say(f"\nThe curve as a picture: {folder / 'loss.png'}. Let it write more:\n"
+        f'  nanolm generate {folder} --prompt "The function returns"')
+
+
+def say(text):
+    """Print text on any console."""
+    from nanolm.generation import console
+    console.write(text + "\n")
+
+
+def free_folder(name):
+    """Return runs/NAME, or runs/NAME-2, -3, ... if that holds something already."""
+    for n in range(1, 10_000):
+        folder = Path("runs") / (name if n == 1 else f"{name}-{n}")
+        if not folder.exists():
+            return folder
+    raise FileExistsError(f"there are ten thousand runs called {name} in the folder runs. Give --out FOLDER.")
+
+
+def parse(item):
+    """Return ("l2", 0.0001) for "l2=1e-4"; the value as the setting's type. Raises BadParameter for anything else."""
+    from nanolm.training.settings import Settings
+    name, _, value = item.partition("=")
+    kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    if name not in kinds:
+        raise click.BadParameter(f"there is no setting {name!r}. The settings are: {', '.join(kinds)}.", param_hint="--set")
+    try:
+        return name, value.lower() in ("1", "true", "yes") if kinds[name] is bool else kinds[name](value)
+    except ValueError:
+        raise click.BadParameter(f"{item!r}: {name} must be a {kinds[name].__name__}.", param_hint="--set") from None
