@@ -36,6 +36,9 @@ def test_pydocs_is_about_two_million_characters_of_english(docs):
 def test_pydocs_shares_no_paragraph(docs):
     sides = [{split.normal(a) for a, _ in split.paragraphs(text)} - {""} for text in (docs.train, docs.validation)]
     assert not sides[0] & sides[1] and len(sides[1]) > 500
+    train = set(split.runs(docs.train, 8))
+    runs = list(split.runs(docs.validation, 8))
+    assert sum(run in train for run in runs) < 0.05 * len(runs)                   # and few runs of eight words
 
 
 def test_pydocs_comes_from_the_cache_and_a_corrupt_one_is_built_again(tmp_path, monkeypatch):
@@ -73,6 +76,14 @@ def test_docstrings_come_in_the_order_of_the_source():
     assert pydocs.parse(b"def f(:") is None and pydocs.parse(b"x = '\\d'") is not None
     assert pydocs.words("Return self, a b of 3 x_yz.") == 4
     assert pydocs.tidy("a\tb  \r\n\x0c\n\nc \n") == "a       b\n\n\nc"
+
+
+def test_a_topic_that_is_a_section_of_a_longer_one_is_dropped():
+    section = "\n".join(f"This is line {i} of the section." for i in range(10))
+    topics = {"part": "The part\n" + section, "all": "Introduction to everything.\n\n  " + section.replace("\n", "\n  "),
+              "other": "Another subject altogether, which shares\nThis is line 3 of the section.\nnothing else at all.\n",
+              "short": "x"}
+    assert set(pydocs.whole(topics)) == {"all", "other", "short"}
 
 
 def test_what_is_left_out():

@@ -49,6 +49,20 @@ def test_a_paragraph_that_differs_in_white_space_alone_is_the_same_and_is_remove
     assert "say" not in parts.texts()[1] and "number" in parts.texts()[1]
 
 
+def test_a_near_copy_is_removed_where_that_is_asked_for():
+    rng = random.Random(3)
+    documents = [prose(rng, 1, words=40) for _ in range(100)]
+    copies = [text.replace("hill", "mountain", 1) for text in documents]            # one word of forty changed
+    plain, strict = (split.split([split.document(text) for text in documents + copies], near=near) for near in (None, 8))
+    stock = {text: i for both in (documents, copies) for i, text in enumerate(both)}
+
+    def leaked(parts):
+        train = {stock[text.strip()] for text in parts.train}
+        return sum(stock[text.strip()] in train for text in parts.validation)
+    assert leaked(plain) > 10 and leaked(strict) == 0 and strict.validation
+    assert plain.train == strict.train and strict.removed > 10
+
+
 def test_equal_documents_are_kept_once():
     documents = some_documents()
     again = documents + documents[:50]
@@ -89,7 +103,7 @@ def test_in_a_list_of_lines_each_line_is_a_paragraph():
 
 
 def test_texts_that_cannot_be_split_say_why():
-    with pytest.raises(ValueError, match="all .* also stand in the training text. The text repeats itself"):
+    with pytest.raises(ValueError, match="all .* stand in the training text too. The text repeats itself"):
         split.split([split.document("same words" + "\n\nsame words" * i) for i in range(1, 60)])
     with pytest.raises(ValueError, match="1 different documents .and 1 duplicates. are too few"):
         split.split(["a text\n\n"] * 2)

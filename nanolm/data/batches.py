@@ -89,7 +89,9 @@ def windows(ids, block_size):
     """Return inputs and targets, (W, T) each, int64: the windows, in order, to evaluate on.
 
     Every token after the first is a target exactly once. W = ceil((len(ids) - 1) / block_size). The last row
-    is filled up with input 0 and target -100, which cross_entropy ignores. Raises ValueError if there are fewer than two tokens.
+    is filled up with input 0 and target -100, which cross_entropy ignores.
+
+    Raises ValueError if there are fewer than two tokens.
     """
     ids = _checked(ids, block_size)
     if len(ids) < 2:

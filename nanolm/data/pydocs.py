@@ -10,12 +10,14 @@ python3*.zip that stands for it (embedded and browser Pythons).
 
 Left out    tests; idlelib's and every other test folder; what does not belong to the standard library (site-packages,
             pip, setuptools); encodings (a hundred copies of one sentence); docstrings of fewer than MINIMUM_WORDS words
-            of two letters or more ("Return self."); docstrings equal to one that came before. A file that this Python
+            of two letters or more ("Return self."); docstrings equal to one that came before; topics that are a section
+            of a longer one ("for" of "compound"): half of their lines or more stand there too. A file that this Python
             cannot parse is skipped.
 Order       topics by name, then files by path: the same Python gives the same text.
 Text        docstrings as `inspect.cleandoc` gives them (no common indentation), no white space at line ends.
 
-The split (split.py) is by documents: a module's docstrings are in training or in validation, never in both.
+The split (split.py) is by documents: a module's docstrings are in training or in validation, never in both. What
+stands in training nearly word for word (the help page of the debugger, and pdb's docstrings) leaves validation too.
 Parsing takes a few seconds, so the documents are kept in the per-user cache folder, see keep.py.
 """
 import ast
@@ -31,7 +33,7 @@ from pathlib import Path
 from nanolm.data import keep, split
 from nanolm.data.corpus import Corpus
 
-FORMAT = 1                      # raise it when the rules above change: what was kept under an older number is not used
+FORMAT = 2                      # raise it when the rules above change: what was kept under an older number is not used
 MINIMUM_WORDS = 8
 SMALL = 1_000_000               # characters; fewer than this means that most of the library's source is missing
 LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "_bundled", "encodings", "__pycache__"}
@@ -54,7 +56,7 @@ def load(seed=0, progress=None, cache=None):
     if total < 10_000:
         raise ValueError("this Python carries neither the source of its standard library nor its help topics, so "
                          "pydocs has no text. Give a text file or a folder of your own, or use the corpus tales.")
-    parts = split.split(documents, seed=seed)
+    parts = split.split(documents, seed=seed, near=8)
     about = f"Help topics and docstrings of Python {platform.python_version()}, {total:,} characters.\n{parts}."
     if total < SMALL:
         about += "\nThis Python carries only a part of its library's source; usual are 2 million characters."
@@ -68,7 +70,7 @@ def collect(progress=None):
     for done, (path, read) in enumerate(files, start=1):
         tree = parse(read())
         if tree is not None and path == "pydoc_data/topics.py":
-            topics = [tidy(text) for _, text in sorted(read_topics(tree).items())]
+            topics = [tidy(text) for _, text in sorted(whole(read_topics(tree)).items())]
         elif tree is not None:
             kept = []
             for text in map(tidy, docstrings(tree)):
@@ -99,6 +101,20 @@ def read_topics(tree):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "topics":
             return ast.literal_eval(node.value)
     return {}
+
+
+def whole(topics):
+    """Return topics without those that are a section of a longer one.
+
+    In Python 3.10 to 3.13 the share of a topic's lines that stand in one longer topic is above 0.8 or below 0.3.
+    """
+    kept, lines_of_kept = {}, []
+    for name in sorted(topics, key=lambda name: (-len(topics[name]), name)):        # the longest first
+        lines = [" ".join(line.split()) for line in topics[name].split("\n") if len(line.strip()) >= 20]
+        if all(sum(line in others for line in lines) < len(lines) / 2 for others in lines_of_kept) or not lines:
+            kept[name] = topics[name]
+            lines_of_kept.append(set(lines))
+    return kept
 
 
 def words(text):

@@ -13,9 +13,12 @@ off a long string leaves such copies on both sides, and a model that merely reme
 4. A paragraph of a validation document that also stands in the training text is removed from validation, whatever
    its length. Two paragraphs are the same if they differ in nothing but white space. Paragraphs are separated by
    blank lines; in a text without a single blank line (a list of names) every line is a paragraph.
+5. Where `near` is given, a validation paragraph is also removed if at least half of its runs of `near` words stand
+   somewhere in the training text: a copy with a few words changed. pydocs uses near=8, because manuals quote docstrings.
+   It is off for the reader's own text: in formulas, lyrics or logs such runs are the language, not a leak.
 
 Sides keep the documents' original order. Training text and validation text are two strings, so no window of tokens
-ever crosses from one to the other. What these rules do not see is a near copy: a paragraph with one word changed.
+ever crosses from one to the other.
 
 A document here is a string that ends with its own separator (see `document`): the text of one side is just
 "".join(documents). The separator is one blank line.
@@ -46,7 +49,7 @@ class Split:
         return (f"training {len(train):,} characters in {len(self.train):,} documents, "
                 f"validation {len(validation):,} characters in {len(self.validation):,} documents; "
                 f"dropped {self.duplicates:,} duplicate documents; removed from validation {self.removed:,} paragraphs "
-                f"({self.removed_characters:,} characters) that also stand in training")
+                f"({self.removed_characters:,} characters) that stand in training too")
 
 
 def document(text):
@@ -68,8 +71,15 @@ def paragraphs(text, by_lines=False):
     return list(zip(pieces[0::2], pieces[1::2] + [""]))
 
 
-def split(documents, fraction=FRACTION, cap=CAP, seed=0):
-    """Return the Split of documents (a list of str) by the four rules above.
+def runs(text, length):
+    """Yield every run of `length` consecutive words of text, as a tuple; none if length is None."""
+    words = text.split()
+    for i in range(len(words) - length + 1 if length else 0):
+        yield tuple(words[i:i + length])
+
+
+def split(documents, fraction=FRACTION, cap=CAP, seed=0, near=None):
+    """Return the Split of documents (a list of str) by the rules above.
 
     fraction of all characters, at most cap characters, go to validation. Raises ValueError if either side is left
     without text.
@@ -87,13 +97,16 @@ def split(documents, fraction=FRACTION, cap=CAP, seed=0):
     train = [text for text in unique if text not in chosen]             # rule 1
 
     known = {normal(paragraph) for text in train for paragraph, _ in paragraphs(text, by_lines)}
+    copied = _shared_runs(train, [text for text in unique if text in chosen], near)
     validation, removed, removed_characters = [], 0, 0
     for text in unique:
         if text not in chosen:
             continue
         kept = []
         for paragraph, separator in paragraphs(text, by_lines):         # rule 4
-            if normal(paragraph) and normal(paragraph) in known:
+            own = list(runs(paragraph, near))
+            near_copy = own and sum(run in copied for run in own) >= len(own) / 2           # rule 5
+            if normal(paragraph) and (normal(paragraph) in known or near_copy):
                 removed += 1
                 removed_characters += len(paragraph) + len(separator)
             else:
@@ -130,13 +143,19 @@ def chunks(text, size):
     return pieces
 
 
+def _shared_runs(train, validation, length):
+    """Return the runs of words that stand on both sides. Only validation's, which are few, are held in memory."""
+    wanted = {run for text in validation for run in runs(text, length)}
+    return {run for text in train for run in runs(text, length) if run in wanted} if wanted else set()
+
+
 def _hash(text, seed):
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=str(seed).encode()[:64]).digest()
 
 
 def _nothing_left(documents, duplicates, removed):
     if removed:
-        return (f"no text is left for validation: all {removed:,} paragraphs chosen for it also stand in the training "
-                f"text. The text repeats itself; give one that does not.")
+        return (f"no text is left for validation: all {removed:,} paragraphs chosen for it stand in the training text "
+                f"too. The text repeats itself; give one that does not.")
     return (f"{documents:,} different documents (and {duplicates:,} duplicates) are too few, or too unequal in length, "
             f"to split into training and validation. Give more text.")
