@@ -36,6 +36,7 @@ def check(label, got, expected, rtol=1e-9, atol=1e-12, zero=False):
         raise AssertionError(f"{label}: the shapes differ, got {got.shape}, expected {expected.shape}.")
     if got.size == 0:
         raise AssertionError(f"{label}: there is nothing to compare, both arrays are empty, {got.shape}.")
+    truth = expected.dtype.kind == "b"                                                  # True or False: False is an answer, not a zero
     got, expected = (a.astype(np.result_type(a, np.float64)) for a in (got, expected))       # integers, booleans and float32 too
     with np.errstate(invalid="ignore"):                                                 # inf - inf, where both are inf
         error = np.where(got == expected, 0.0, np.abs(got - expected))
@@ -47,7 +48,7 @@ def check(label, got, expected, rtol=1e-9, atol=1e-12, zero=False):
         raise AssertionError(f"{label}: {which if got.ndim else ''}got {got.flat[worst]:.10g}, "
                              f"expected {expected.flat[worst]:.10g}, off by {error.flat[worst]:.2g} "
                              f"where {allowed.flat[worst]:.2g} is allowed.")
-    if not zero and (np.abs(got) <= atol).all() and (np.abs(expected) <= atol).all():
+    if not (zero or truth) and (np.abs(got) <= atol).all() and (np.abs(expected) <= atol).all():
         raise AssertionError(f"{label}: both sides are zero everywhere, which a mistake could have made as well. "
                              f"If zero is the claim, say so: check(..., zero=True).")
     print(f"ok  {label}")

@@ -20,9 +20,10 @@ def test_what_is_equal_is_said_to_be_ok(capsys):
     check("one number", 0.1 + 0.2, 0.3)
     check("arrays", np.arange(6.0).reshape(2, 3) * (1 + 1e-12), np.arange(6).reshape(2, 3))
     check("booleans", np.array([True, False]), [True, False])
+    check("no", False, False)
     check("with -inf, as masked scores are", np.array([1.0, -np.inf]), np.array([1.0, -np.inf]))
     check("complex", np.array([1j]), np.array([1j]))
-    assert capsys.readouterr().out == ("ok  one number\nok  arrays\nok  booleans\nok  with -inf, as masked scores are\n"
+    assert capsys.readouterr().out == ("ok  one number\nok  arrays\nok  booleans\nok  no\nok  with -inf, as masked scores are\n"
                                        "ok  complex\n")
 
 
