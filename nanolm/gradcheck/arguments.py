@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-WHY_FLOAT64 = ("a gradient check divides the change of the loss by a step of about 1e-5, and float32 rounds the loss "
-               "to 1e-7 of its size, so every derivative would be wrong in its second digit. Pass {name}.astype(np.float64).")
+WHY_FLOAT64 = ("it divides the change of the loss by a step of about 1e-5, and float32 rounds the loss to 1e-7 of its "
+               "size, so every derivative would be wrong in its second or third digit. Pass {name}.astype(np.float64).")
 WHY_NOT_INTEGER = ("an integer cannot be moved by a small step h (1 + 1e-5 is stored as 1), so it has no derivative. "
                    "If {name} is meant to be numbers, pass {name}.astype(np.float64).")
 
@@ -75,7 +75,8 @@ class Call:
 def bind(forward, args, kwargs, names=None):
     """Return the Call for forward(*args, **kwargs). names: names for the positional arguments, where forward has none.
 
-    Raises TypeError, in a sentence, for arguments that do not fit forward's signature and for tensors that are not float64.
+    Raises TypeError, in a sentence, for arguments that do not fit forward's signature, and for tensors that are not
+    float64.
     """
     try:
         parameters = inspect.signature(forward).parameters
@@ -83,7 +84,7 @@ def bind(forward, args, kwargs, names=None):
         parameters = {}
     plain = [n for n, q in parameters.items() if q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD)]
     given = list(names or plain[:len(args)])
-    given += [f"argument{i}" for i in range(len(given), len(args))]
+    given += [f"argument{i}" for i in range(len(given), len(args))]         # beyond a signature's names: *args
     if len(given) != len(args):
         raise TypeError(f"names has {len(given)} names for {len(args)} positional arguments; give one each.")
     if parameters:
@@ -92,11 +93,12 @@ def bind(forward, args, kwargs, names=None):
         except TypeError as error:
             raise TypeError(f"forward cannot be called with these arguments: {error}. "
                             f"It is forward{inspect.signature(forward)}.") from None
-    keys = sorted(kwargs, key=lambda k: plain.index(k) if k in plain else len(plain))      # forward's order, not the caller's
+    keys = sorted(kwargs, key=lambda k: plain.index(k) if k in plain else len(plain))       # forward's order
     given += keys
     absent = [n for n, q in parameters.items() if q.default is None and n not in given]
     order = given + absent if names else [n for n in parameters if n in given + absent]
-    call = Call(given, list(args) + [kwargs[k] for k in keys], len(args), absent, order + [n for n in given if n not in order])
+    order += [n for n in given if n not in order]
+    call = Call(given, list(args) + [kwargs[k] for k in keys], len(args), absent, order)
     _refuse(call)
     return call
 

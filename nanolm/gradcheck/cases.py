@@ -1,8 +1,8 @@
 """Ready-made cases: arguments for every layer, composite and model with which a wrong backward cannot hide.
 
-float64; random parameters, gains and biases too; all axis sizes different, and one square case a layer; T != S and T > 1;
-repeated, ignored and unused ids; every kind of mask, with a row that may attend to nothing; dropout with a generator that
-is replayed. The upstream gradients are drawn by `check`: three, none of them ones.
+float64; random parameters, gains and biases too; all axis sizes different, and one square case a layer; T > 1 and
+T != S; repeated, ignored and unused ids; every kind of mask, with a row that may attend to nothing; dropout with a
+generator that is replayed. The upstream gradients are drawn by `check`: three, none of them ones.
 
     for case in cases.of("layernorm"):   print(case.title);   print(case.run())
 
@@ -50,12 +50,14 @@ def of(name, seed=0):
     """Return the list of Cases of the layer or model `name`. Raises ValueError if there is none of that name."""
     if name not in BUILDERS:
         raise ValueError(f"there are no cases for {name!r}. There are cases for {', '.join(BUILDERS)}.")
-    return [Case(name, title, args, kwargs, name in MODELS) for title, args, kwargs in BUILDERS[name](np.random.default_rng(seed))]
+    built = BUILDERS[name](np.random.default_rng(seed))
+    return [Case(name, title, args, kwargs, name in MODELS) for title, args, kwargs in built]
 
 
 def randomised(p, rng, scale=0.3):
     """Return parameters like p in float64 with a random number added to each, so that no gain is 1 and no bias 0."""
-    return unflatten({name: a.astype(np.float64) + scale * rng.standard_normal(a.shape) for name, a in flatten(p).items()})
+    moved = {name: a.astype(np.float64) + scale * rng.standard_normal(a.shape) for name, a in flatten(p).items()}
+    return unflatten(moved)
 
 
 def dense(rng, n_in, n_out):
@@ -99,7 +101,7 @@ def _softmax(rng):
 
 
 def _embedding(rng):
-    ids = np.array([[1, 4, 1, 6], [4, 0, 2, 4], [2, 1, 0, 1]])                        # 3 and 5 are never used, 1 four times
+    ids = np.array([[1, 4, 1, 6], [4, 0, 2, 4], [2, 1, 0, 1]])              # 1 is used four times, 3 and 5 never
     yield "repeated and unused ids", (ids, rng.standard_normal((7, 5))), {}
     yield "square", (ids[:2], rng.standard_normal((7, 7))), {}
     yield "one sequence", (np.array([0, 3, 3, 3, 1]), rng.standard_normal((6, 3))), {}
@@ -129,7 +131,8 @@ def _dropout(rng):
 
 
 def _cross_entropy(rng):
-    n, targets = rng.standard_normal, np.array([[1, 4, -100], [1, -100, 0]])          # two ignored, 1 twice, 2 and 3 never
+    n = rng.standard_normal
+    targets = np.array([[1, 4, -100], [1, -100, 0]])                        # two ignored, 1 twice, 2 and 3 never
     yield "ignored and repeated targets", (2 * n((2, 3, 5)), targets), {}
     yield "label smoothing", (2 * n((2, 3, 5)), targets), {"label_smoothing": 0.2}
     yield "square", (n((4, 4)), np.array([3, 3, 0, -100])), {}
@@ -142,7 +145,7 @@ def _cross_entropy(rng):
 def _attention(rng):
     n = rng.standard_normal
     holes = rng.random((2, 1, 3, 5)) < 0.6
-    holes[1, 0, 2] = False                                                             # this query may attend to nothing
+    holes[1, 0, 2] = False                                                  # this query may attend to nothing
     yield "causal, T = S", (n((2, 3, 4, 5)), n((2, 3, 4, 5)), n((2, 3, 4, 5))), {"mask": masks.causal(4)}
     yield "T != S, no mask", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {}
     yield "T < S, causal", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {"mask": masks.causal(3, 5)}
@@ -160,14 +163,16 @@ def _multihead(rng):
     yield "self, causal", (n((2, 3, 4)), heads(rng, 4), 2), {"mask": masks.causal(3)}
     yield "self, a row that may attend to nothing", (n((2, 3, 4)), heads(rng, 4), 2), {"mask": empty}
     yield "cross", (n((2, 3, 4)), heads(rng, 4), 2), {"memory": n((2, 5, 4))}
-    yield "cross, padding, three heads", (n((2, 4, 6)), heads(rng, 6), 3), {"memory": n((2, 3, 6)), "mask": masks.padding([1, 3], 3)}
+    padded = {"memory": n((2, 3, 6)), "mask": masks.padding([1, 3], 3)}
+    yield "cross, padding, three heads", (n((2, 4, 6)), heads(rng, 6), 3), padded
     yield "self, dropout", (n((2, 3, 4)), heads(rng, 4), 2), {"dropout": 0.3, "rng": np.random.default_rng(4)}
     yield "square", (n((4, 4, 4)), heads(rng, 4), 2), {"memory": n((4, 4, 4))}
 
 
 def _mlp(rng):
     for form in ("tanh", "erf"):
-        yield form, (rng.standard_normal((2, 3, 4)), {"c_fc": dense(rng, 4, 7), "c_proj": dense(rng, 7, 4)}), {"form": form}
+        p = {"c_fc": dense(rng, 4, 7), "c_proj": dense(rng, 7, 4)}
+        yield form, (rng.standard_normal((2, 3, 4)), p), {"form": form}
     yield "square", (rng.standard_normal((4, 4)), {"c_fc": dense(rng, 4, 4), "c_proj": dense(rng, 4, 4)}), {}
 
 
@@ -177,14 +182,16 @@ def _block(rng):
                 "mlp": {"c_fc": dense(rng, C, F), "c_proj": dense(rng, F, C)}}
     n = rng.standard_normal
     yield "pre-norm, causal", (n((2, 3, 4)), p(4, 7), 2), {"mask": masks.causal(3)}
-    yield "post-norm, padding, erf", (n((2, 3, 4)), p(4, 5), 2), {"mask": masks.padding([2, 3], 3), "norm": "post", "form": "erf"}
+    yield "post-norm, padding, erf", (n((2, 3, 4)), p(4, 5), 2), {"mask": masks.padding([2, 3], 3), "norm": "post",
+                                                                   "form": "erf"}
     yield "pre-norm, dropout", (n((2, 3, 4)), p(4, 5), 2), {"dropout": 0.3, "rng": np.random.default_rng(5)}
-    yield "post-norm, dropout, square", (n((4, 4, 4)), p(4, 4), 2), {"norm": "post", "dropout": 0.2, "rng": np.random.default_rng(6)}
+    yield "post-norm, dropout, square", (n((4, 4, 4)), p(4, 4), 2), {"norm": "post", "dropout": 0.2,
+                                                                      "rng": np.random.default_rng(6)}
 
 
 def _gpt2(rng):
     def example(config, T):
-        ids = rng.integers(0, config.vocab_size - 2, (3, T))                          # the last two tokens are never read
+        ids = rng.integers(0, config.vocab_size - 2, (3, T))                # the last two tokens are never read
         ids[1] = ids[0]
         targets = rng.integers(1, config.vocab_size, (3, T))
         targets[1, 0] = targets[2, -1] = -100

@@ -1,10 +1,10 @@
 """check(layer, x, weight, ...): is layer.backward the derivative of layer.forward?
 
-For each of three random upstream gradients dy, the loss is L = sum(dy * y). Its derivative by every entry of every float
-array is computed by numbers (numerical.py) and compared with what backward returned (verdict.py); the rules that need no
-derivative are checked on the way (contract.py). One upstream gradient is not enough: backward must be right for all, and
-it must be linear in dy. So the three differ in size and in their layout in memory, and one is half zeros; never ones, for
-which the true gradient of softmax is zero and every wrong one that returns zeros looks right.
+For each of three random upstream gradients dy, the loss is L = sum(dy * y). Its derivative by every entry of every
+float array is computed by numbers (numerical.py) and compared with what backward returned (verdict.py); the rules
+that need no derivative are checked on the way (contract.py). One upstream gradient is not enough: backward must be
+right for all, and it must be linear in dy. So the three differ in size and in their layout in memory, and one is half
+zeros; never ones, for which the true gradient of softmax is zero and every wrong one that returns zeros looks right.
 
 Elementwise up to 4,096 entries a tensor; larger tensors are checked along random directions (directions.py).
 """
@@ -45,13 +45,15 @@ def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, n
     """Return a Report on layer.backward at forward(*args, **kwargs). Print it; ask .passed; or call .raise_if_failed().
 
     layer     a module with forward and backward, or gradcheck.pair(forward, backward).
-    args      what forward takes: float64 arrays and dicts of them are differentiated, everything else is passed on. An rng
-              is copied before every call, so that dropout draws the same mask each time.
+    args      what forward takes: float64 arrays and dicts of them are differentiated, everything else is passed on. An
+              rng is copied before every call, so that dropout draws the same mask each time.
     wrt       names of the tensors to differentiate, such as ["x", "ln_1.weight"]; None: all.
-    method    "complex" (the complex step), "central" (central differences, at h and h/10), or "auto": the complex step where
-              forward allows it, central differences where not.
-    rtol, atol  an entry is right if |got - expected| <= rtol |expected| + atol. Defaults: verdict.py.
+    method    "complex" (the complex step), "central" (central differences, at h and h/10), or "auto": the complex step
+              where forward allows it, central differences where not.
+    rtol      an entry is right if |got - expected| <= rtol |expected| + atol. Defaults and reasons: verdict.py.
+    names     names for the positional arguments, if you want others than forward's.
     upstream  your own dy in place of the three random ones.
+    h         the larger step of the central differences; the smaller is h/10.
     float32   also run the pair once in float32 and demand float32 back.
 
     Raises TypeError for float32 or integer arrays (they cannot be moved by a small step) and for arguments that forward
@@ -70,8 +72,9 @@ def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, n
     if stronger is not None:
         second = weak.attempt(lambda: examine(layer, stronger, **settings))
         if second is not None and not second.passed:
-            second.notes.append("This is the report for the second set of arguments: the same shapes, with random numbers where yours "
-                                "were all equal and a repeated id where yours were all different. With yours it passed.")
+            second.notes.append("This is the report for the second set of arguments: the same shapes, with random "
+                                "numbers where yours were all equal and a repeated id where yours were all different. "
+                                "With yours it passed.")
             return second
     return report
 
@@ -106,7 +109,8 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
             gradient.cannot_tell("forward gives no usable numbers to compare with.")
     if float32 and found and all(g.got_shape == g.shape for g in gradients):
         contract.in_float32(layer, call, evidence)
-    return Report(_name(layer), gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs, len(upstreams), h)
+    return Report(_name(layer), gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs,
+                  len(upstreams), h)
 
 
 def draw(y, rng):
@@ -132,8 +136,9 @@ def _compare(layer, call, gradients, usable, y, dys, method, rng, rtol, atol, h,
         gradient.method = how
         if elementwise and x.size <= ELEMENTWISE_LIMIT:
             truths[gradient.name] = entries.differentiate(f, x, y, dys, how, h)
-    largest = np.max([np.abs(t.expected).max(axis=1, initial=0) for t in truths.values()], axis=0) if truths else np.zeros(len(dys))
-    largest = largest[:, None]
+    largest = np.zeros((len(dys), 1))                   # the largest entry of all gradients, for each upstream gradient
+    for truth in truths.values():
+        largest = np.maximum(largest, np.abs(truth.expected).max(axis=1, keepdims=True, initial=0))
     for gradient in gradients:
         x, f = call.tensors()[gradient.name], entries.function_of(layer, call, gradient.name)
         got = usable.get(gradient.name)
@@ -155,12 +160,12 @@ def _still_the_same(layer, dy, cache, first, evidence):
         return
     if not contract.same(again, first):
         evidence.second_differs = True
-        evidence.problems.append("after other calls of forward, backward gave another result for the same dy and cache. It must take "
-                                 "everything from the cache and remember nothing.")
+    """Return whether backward is a model's, backward(cache): the loss is the end, its own gradient is 1."""
+                                 "It must take everything from the cache and remember nothing.")
 
 
 def takes_cache_alone(backward):
-    """Return whether backward is a model's, backward(cache): the loss is the end of the line, and its own gradient is 1."""
+    """Return whether backward is a model's, backward(cache): the loss is the end, and its own gradient is 1."""
     try:
         needed = [p for p in inspect.signature(backward).parameters.values() if p.default is p.empty]
     except (TypeError, ValueError):
@@ -189,7 +194,8 @@ def _choose(tensors, wrt):
 
 def _own(upstream, y):
     if np.shape(upstream) != np.shape(y):
-        raise ValueError(f"upstream must have the shape of forward's result, {np.shape(y)}, but it has {np.shape(upstream)}.")
+        raise ValueError(f"upstream must have the shape of forward's result, {np.shape(y)}, "
+                         f"but it has {np.shape(upstream)}.")
     return float(upstream) if np.ndim(y) == 0 else np.asarray(upstream, dtype=np.float64)
 
 

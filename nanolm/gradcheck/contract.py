@@ -1,8 +1,8 @@
 """The rules of the contract that need no derivatives: what forward and backward return, and what they must not touch.
 
 Forward gives (y, cache), the same again for the same arguments, in the precision of its arguments. Backward gives one
-gradient per float array, in order, and can be called again: it writes to nothing that it was given (arguments, dy, cache)
-and remembers nothing. Every broken rule becomes one sentence.
+gradient per float array, in order, and can be called again: it writes to nothing that it was given (arguments, dy,
+cache) and remembers nothing. Every broken rule becomes one sentence.
 """
 import random
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ import numpy as np
 from nanolm.gradcheck import arguments
 
 
-NO_GRADIENT = ("mask", "rng", "memory")       # left at None, they get no gradient, not even a None; a bias of None gets None
+NO_GRADIENT = ("mask", "rng", "memory")       # at None they get no gradient at all; a bias of None gets a None
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Evidence:
     def wrote(self, name, who):
         if name not in self.written:
             self.written.append(name)
-            self.problems.append(f"{who} wrote to {name}, which it was given. Write only to arrays made inside the function: "
-                                 f"y = {name} * 2 makes one, {name} *= 2 does not.")
+            self.problems.append(f"{who} wrote to {name}, which it was given. Write only to arrays made inside the "
+                                 f"function: y = {name} * 2 makes one, {name} *= 2 does not.")
 
 
 def same(a, b):
@@ -85,24 +85,29 @@ def run_forward(layer, call, evidence):
                         f"Its last line should read: return y, cache.")
     y, cache = result
     if not isinstance(y, (np.ndarray, float, np.floating)) or np.asarray(y).dtype.kind != "f":
-        raise TypeError(f"the first thing that forward returns must be an array of floats or a loss, but it is {_describe(y)}.")
+        raise TypeError(f"the first thing that forward returns must be an array of floats or a loss, "
+                        f"but it is {_describe(y)}.")
     for name, before, after in zip(call.names, call.values, given.values):
         if isinstance(before, (np.ndarray, dict)) and not same(_plain(before), _plain(after)):
             evidence.wrote(name, "forward")
     if np.asarray(y).dtype != np.float64:
-        evidence.problems.append(f"forward returned {np.asarray(y).dtype} for float64 arguments. Something inside it computes in "
-                                 f"another precision.")
+        evidence.problems.append(f"forward returned {np.asarray(y).dtype} for float64 arguments. Something inside it "
+                                 f"computes in another precision.")
     if not np.isfinite(y).all():
-        evidence.problems.append(f"forward returned NaN or inf in {np.count_nonzero(~np.isfinite(y))} of {np.size(y)} numbers.")
+        bad = np.count_nonzero(~np.isfinite(y))
+        evidence.problems.append(f"forward returned NaN or inf in {bad} of {np.size(y)} numbers.")
     again = call.run(layer.forward)[0]
     if not same(np.asarray(y), np.asarray(again[0])):
-        evidence.problems.append("forward gave another result for the same arguments, so it has no derivative. If it draws "
-                                 "random numbers, it must draw them from an rng that it is given.")
+        evidence.problems.append("forward gave another result for the same arguments, so it has no derivative. If it "
+                                 "draws random numbers, it must draw them from an rng that it is given.")
     return y, cache, given
 
 
 def run_backward(layer, call, given, upstreams, cache, evidence):
-    """Return one {name: gradient} per upstream gradient, and what backward returned for the first (None if it failed)."""
+    """Return one {name: gradient} per upstream gradient, and what backward returned for the first.
+
+    Both are empty (an empty list, None) if backward raised an error at once.
+    """
     before, cache_before, found, first = snapshot(given.values), snapshot(cache), [], None
     for i, dy in enumerate([upstreams[0], *upstreams]):         # the first one twice: is the second call the same?
         dy_before = snapshot(dy)
@@ -128,12 +133,12 @@ def run_backward(layer, call, given, upstreams, cache, evidence):
             first, first_bits = result, snapshot(result)
         elif i == 1 and not same(first_bits, result):
             evidence.second_differs = True
-            evidence.problems.append("backward gave another result at the second call with the same dy and the same cache.")
+            evidence.problems.append("backward gave another result at the second call, with the same dy and cache.")
         if i > 0:
             found.append(align(call, snapshot(result), evidence if i == 1 else Evidence()))
     if first is not None and not evidence.second_differs and not same(first_bits, first):
-        evidence.problems.append("a later call of backward changed the arrays that an earlier call had returned. Make new arrays "
-                                 "in every call.")
+        evidence.problems.append("a later call of backward changed the arrays that an earlier call had returned. Make "
+                                 "new arrays in every call.")
     return found, first
 
 
@@ -145,7 +150,8 @@ def align(call, result, evidence):
     if isinstance(result, list):
         evidence.notes.append("backward returned a list; nanolm's layers return a tuple.")
     if isinstance(result, tuple) and len(result) == 1:
-        evidence.problems.append(f"backward returned a tuple of one thing. One gradient comes bare: return {wanted}, without a comma.")
+        evidence.problems.append(f"backward returned a tuple of one thing. One gradient comes bare: return {wanted}, "
+                                 f"without a comma.")
     kept, absent = [], [n for n in call.order if (n in call.absent or _is_none(call, n)) and n not in NO_GRADIENT]
     for item in items:                                  # a None is fine for an argument that was None, such as a bias
         if item is None and absent and len(items) > len(slots):
@@ -157,7 +163,8 @@ def align(call, result, evidence):
         integers = [n for n, _ in call.integers()]
         if len(kept) > len(slots) and integers:
             extra = f" {integers[0]} holds integers: {arguments.WHY_NOT_INTEGER.format(name=integers[0])}"
-        evidence.problems.append(f"backward returned {len(kept)} gradient{'s' * (len(kept) != 1)}, expected {len(slots)}: {wanted}.{extra}")
+        evidence.problems.append(f"backward returned {len(kept)} gradient{'s' * (len(kept) != 1)}, "
+                                 f"expected {len(slots)}: {wanted}.{extra}")
     found = {}
     for (name, value), item in zip(slots, kept):
         if isinstance(value, dict):
@@ -169,13 +176,13 @@ def align(call, result, evidence):
 
 def _align_dict(item, value, prefix, name, found, evidence):
     if not isinstance(item, dict):
-        evidence.problems.append(f"{name} must be a dict with the keys {', '.join(map(str, value))}, but it is {_describe(item)}.")
+        evidence.problems.append(f"{name} must be a dict with the keys {_list(value)}, but it is {_describe(item)}.")
         return
     owed = [k for k, v in value.items() if isinstance(v, dict) or (isinstance(v, np.ndarray) and v.dtype.kind == "f")]
     missing, extra = [k for k in owed if k not in item], [k for k in item if k not in value]
     if missing or extra:
-        evidence.problems.append(f"{name} must have the keys {', '.join(map(str, owed))}; missing: "
-                                 f"{', '.join(map(str, missing)) or 'none'}, not known: {', '.join(map(str, extra)) or 'none'}.")
+        evidence.problems.append(f"{name} must have the keys {_list(owed)}; missing: {_list(missing)}, "
+                                 f"not known: {_list(extra)}.")
     for key in owed:
         if key in item and isinstance(value[key], dict):
             _align_dict(item[key], value[key], f"{prefix}{key}.", f'{name}["{key}"]', found, evidence)
@@ -184,7 +191,7 @@ def _align_dict(item, value, prefix, name, found, evidence):
 
 
 def in_float32(layer, call, evidence):
-    """Run the pair once in float32: what goes in as float32 must come out as float32 (a NumPy float64 number widens it)."""
+    """Run the pair once in float32: what goes in as float32 must come out so. One NumPy float64 number widens it."""
     tensors = {n: t.astype(np.float32) for n, t in call.tensors().items()}
     try:
         (y, cache), _ = call.run(layer.forward, tensors)
@@ -198,8 +205,9 @@ def in_float32(layer, call, evidence):
     wide = {n: v.dtype for n, v in wide.items() if getattr(v, "dtype", np.float32) != np.float32}
     if wide:
         name, dtype = next(iter(wide.items()))
-        evidence.problems.append(f"with float32 arguments, {name} is {dtype}: float32 in, float32 out. Look for np.zeros(shape) without "
-                                 f"dtype=x.dtype, and for NumPy numbers such as np.sqrt(d): math.sqrt(d) does not widen.")
+        evidence.problems.append(f"with float32 arguments, {name} is {dtype}: float32 in, float32 out. Look for "
+                                 f"np.zeros(shape) without dtype=x.dtype, and for NumPy numbers such as np.sqrt(d): "
+                                 f"math.sqrt(d) does not widen.")
 
 
 def _plain(value):
@@ -209,6 +217,10 @@ def _plain(value):
 
 def _is_none(call, name):
     return name in call.names and call.values[call.names.index(name)] is None
+
+
+def _list(keys):
+    return ", ".join(map(str, keys)) or "none"
 
 
 def _describe(value):

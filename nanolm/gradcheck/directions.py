@@ -1,11 +1,12 @@
 """Directions: test all entries of a large tensor at once, with two forward calls, and find the wrong one by halving.
 
-Moving x along a random direction v changes the loss at the rate  sum_i dx_i v_i. If backward's dx gives the same sum as
-the numerical derivative along v, then dx is right: an error e would have to be orthogonal to a random v, and the chance of
-that is nil. So a tensor of a million entries costs one or two forward calls where entry by entry would cost a million.
+Moving x along a random direction v changes the loss at the rate  sum_i dx_i v_i. If backward's dx gives the same sum
+as the numerical derivative along v, then dx is right: an error e would have to be orthogonal to a random v, and the
+chance of that is nil. So a tensor of a million entries costs one or two forward calls where entry by entry would cost
+a million.
 
-What one sum cannot say is which entry is wrong. If the sums differ, v is cut in two halves, and the search goes on in the
-half in which they differ more: 20 steps find the entry among a million.
+What one sum cannot say is which entry is wrong. If the sums differ, v is cut in two halves, and the search goes on in
+the half in which they differ more: 20 steps find the entry among a million.
 """
 import numpy as np
 
@@ -13,7 +14,10 @@ from nanolm.gradcheck import numerical, verdict
 
 
 def settle(gradient, f, x, y, dys, got, rng, rtol, atol, h):
-    """Give the gradient its verdict along one random direction for each upstream gradient; got (K, x.size), dys (K, y.size)."""
+    """Give the gradient its verdict, along one random direction for each upstream gradient.
+
+    got: what backward returned, (K, x.size); dys: the upstream gradients, (K, y.size).
+    """
     gradient.along_directions = True
     if not np.isfinite(got).all():
         k = int(np.argmax(~np.isfinite(got).all(axis=1)))
@@ -25,7 +29,7 @@ def settle(gradient, f, x, y, dys, got, rng, rtol, atol, h):
         v = rng.standard_normal(x.shape)
         v = v / max(np.linalg.norm(v), 1e-300)
         said, (measured, blur) = float((got[k] * v.ravel()).sum()), slope(f, x, v, y, dy, gradient.method, h)
-        # The sum over n entries is rounded to eps times its terms; forward's own rounding counts only in central differences.
+        # A sum is rounded to eps times its terms. blur, forward's own rounding, is 0 for the complex step.
         terms = float(np.linalg.norm(got[k] * v.ravel())) + 1e-3 * float(np.linalg.norm(dy))
         allowed = verdict.tolerance(np.array(measured), terms, gradient.method, rtol, atol) + 4 * blur
         if gradient.error is None or abs(said - measured) > gradient.error:

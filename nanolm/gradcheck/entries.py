@@ -1,7 +1,7 @@
 """Elementwise: move one entry at a time, and compare every entry of a gradient with its numerical value.
 
-Moving entry i of x gives one column of the Jacobian, dy/dx_i for all of y. The gradient for upstream dy is that column's
-product with dy, so one column serves all upstream gradients: K of them cost no more forward calls than one.
+Moving entry i of x gives one column of the Jacobian, dy/dx_i for all of y. The gradient for upstream dy is that
+column's product with dy, so one column serves all upstream gradients: K of them cost no more forward calls than one.
 """
 from dataclasses import dataclass
 
@@ -64,12 +64,13 @@ def choose_method(f, x, y, dy, method, rng, h):
     size = np.abs(dy * exact.ravel()).sum() + np.abs(dy * slope.ravel()).sum()
     noise = 1e-15 * np.abs(dy * y.ravel()).sum() / (h / 10)
     if not np.isfinite(slope).all() or abs((dy * (exact - slope).ravel()).sum()) > 1e-5 * size + 10 * noise:
-        return "central differences", f"{fallback}, because the complex step disagrees with them: forward is not analytic."
+        return "central differences", (f"{fallback}, because the complex step disagrees with them: forward is not "
+                                       f"analytic.")
     return "complex step", ""
 
 
 def differentiate(f, x, y, dys, how, h):
-    """Return the Truth for tensor x; dys (K, size of y). Calls f once an entry (complex step) or four times (central)."""
+    """Return the Truth for tensor x; dys (K, size of y). Calls f once an entry (complex step) or four times."""
     n, K = x.size, len(dys)
     if how == "complex step":
         truth = Truth(np.empty((K, n)), np.zeros((K, n)), np.empty((K, n)))
@@ -129,13 +130,17 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     if wrong.any():
         gradient.fail(verdict.pattern(gradient.values, gradient.expected_values))
     elif unclear.any():
-        gradient.cannot_tell("The numerical derivative is too coarse here to tell: forward is not smooth, or not in float64.")
+        gradient.cannot_tell("The numerical derivative is too coarse here to tell: forward is not smooth, or it "
+                             "computes in less than float64 somewhere.")
 
 
 def _in_corner(got, near, largest):
-    """Return for each entry whether forward has a corner there and got lies between its two slopes; arrays (K, entries)."""
+    """Return for each entry whether forward has a corner there and got lies between its two slopes.
+
+    near.low and near.high are NaN where there is no corner, and no number lies between NaN and NaN.
+    """
     margin = 1e-9 * largest + 1e-4 * (near.high - near.low)
-    return ((got >= near.low - margin) & (got <= near.high + margin)).all(axis=0)           # low is NaN where there is no corner
+    return ((got >= near.low - margin) & (got <= near.high + margin)).all(axis=0)
 
 
 def _short(error):

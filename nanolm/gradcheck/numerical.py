@@ -79,7 +79,8 @@ def central_pair(f, x, v, y, h=STEP):
 def extrapolate(at_h, at_h10):
     """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
 
-    So large a difference is not the h^2 term: f has a corner between x + h/10 and x + h, and only h/10 stays clear of it.
+    So large a difference is not the h^2 term: f has a corner between x + h/10 and x + h, and only h/10 stays clear of
+    it.
     """
     better = at_h10 + (at_h10 - at_h) / 99
     size = np.abs(at_h10).max(initial=0.0)

@@ -1,11 +1,12 @@
 """The report as a picture, for notebooks: each gradient as a grid of its entries, the wrong ones in red with a cross.
 
-A right entry is grey, the darker the larger it is; so the shape of a mistake shows at a glance: one row, one head, every
-masked place, all but the diagonal. Axes before the last two are stacked, with a white line between them.
+A right entry is grey, the darker the larger it is; so the shape of a mistake shows at a glance: one row, one head,
+every masked place, all but the diagonal. Axes before the last two are stacked, with a white line between them.
 """
 import base64
 import html as escape
 import io
+import textwrap
 
 import numpy as np
 
@@ -13,11 +14,11 @@ PANELS, CELLS = 12, 4096             # a picture of more is not looked at; the t
 
 
 def png(report):
-    """Return the picture as PNG bytes, or None if there is nothing to draw. Imports matplotlib; touches no global figure."""
+    """Return the picture as PNG bytes, or None if there is nothing to draw. Opens no figure of pyplot's."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    gradients = sorted(_all(report), key=lambda g: g.passed)[:PANELS]          # the wrong ones first; sorting keeps the order
+    gradients = sorted(_all(report), key=lambda g: g.passed)[:PANELS]          # the wrong ones first, else their order
     if not gradients:
         return None
     columns = min(4, len(gradients))
@@ -59,14 +60,15 @@ def _panel(axes, gradient):
     wrong = np.zeros(values.shape, bool) if gradient.wrong is None else gradient.wrong
     red = _grid(wrong.astype(float), gap=0.0) > 0
     picture[red] = (0.86, 0.08, 0.16)
-    axes.imshow(picture, aspect="auto" if max(picture.shape[:2]) > 4 * min(picture.shape[:2]) else "equal", interpolation="nearest")
+    long = max(picture.shape[:2]) > 4 * min(picture.shape[:2])
+    axes.imshow(picture, aspect="auto" if long else "equal", interpolation="nearest")
     if red.sum() <= 200:
         y, x = np.nonzero(red)
         axes.scatter(x, y, marker="x", color="white", s=14, linewidths=1)
 
 
 def _grid(values, gap=1.0):
-    """Return an array of any number of axes as rows and columns: the last two stay, earlier ones are stacked with a gap."""
+    """Return an array of any number of axes as rows and columns: the last two stay, earlier ones are stacked."""
     values = np.atleast_2d(values)
     blocks = values.reshape(-1, *values.shape[-2:])
     line = np.full((1, values.shape[-1]), gap)
@@ -79,5 +81,4 @@ def _all(report):
 
 
 def _folded(text, width=26):
-    import textwrap
     return "\n".join(textwrap.wrap(text, width)[:7])

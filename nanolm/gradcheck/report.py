@@ -1,7 +1,7 @@
 """The report: what was checked, which gradient is wrong, where, and what it should have been.
 
     report.passed           True if every gradient is right and no rule of the contract is broken
-    report.gradients        one Gradient a tensor: name, shape, dtype, verdict, error, where, got, expected, wrong, reason
+    report.gradients        one Gradient a tensor: name, shape, dtype, verdict, error, where, got, expected, reason
     report.problems         sentences: broken rules that belong to no single gradient
     report.notes            sentences: weak arguments, corners, why central differences were used
     print(report)           ASCII, under 100 columns; a notebook shows a picture below it (picture.py)
@@ -67,7 +67,7 @@ class Gradient:
         for array in arrays:
             if array.shape != self.shape:
                 self.got_shape = array.shape
-                self.fail(f"Its shape is {array.shape}, expected {self.shape}." + _forgotten_sum(array.shape, self.shape))
+                self.fail(f"Its shape is {array.shape}, expected {self.shape}." + _hint(array.shape, self.shape))
                 return False
             if array.dtype != self.dtype:
                 self.got_dtype = array.dtype
@@ -127,7 +127,7 @@ def _lines(report):
     if report.passed:
         verdict_line = f"RIGHT: {total} gradient{'s' * (total > 1)}"
     else:
-        verdict_line = f"WRONG: {len(bad)} of {total} gradients" if bad else "WRONG: the numbers are right, but see below"
+        verdict_line = f"WRONG: {len(bad)} of {total} gradients" if bad else "WRONG: the numbers are right, but"
     upstreams = f"{report.n_upstreams} upstream gradient{'s' * (report.n_upstreams > 1)}"
     yield from _wrap(f"{report.name}   {verdict_line}", "")
     yield f"({' and '.join(methods) or 'not compared'}, float64, {upstreams})"
@@ -151,13 +151,14 @@ def _lines(report):
     for problem in report.problems:
         yield from _wrap(problem, "* ")
     second = "yes" if report.second_call_differs else "no"
-    yield from _wrap(f"inputs written to: {', '.join(report.inputs_written) or 'none'}. second call different: {second}.", "  ")
+    written = ", ".join(report.inputs_written) or "none"
+    yield from _wrap(f"inputs written to: {written}. second call different: {second}.", "  ")
     for g in report.gradients:
         if g.corners:
             more = "" if len(g.corners) == 1 else f" and {len(g.corners) - 1} more"
-            yield from _wrap(f"{g.name}{list(g.corners[0])}{more}: forward has a corner here, its slope on the left is not "
-                             f"that on the right, so there is no derivative. backward's value lies between the two and was "
-                             f"accepted.", "  note: ")
+            yield from _wrap(f"{g.name}{list(g.corners[0])}{more}: forward has a corner here, its slope on the left is "
+                             f"not that on the right, so there is no derivative. backward's value lies between the two "
+                             f"and was accepted.", "  note: ")
     for note in report.notes:
         yield from _wrap(note, "  note: ")
 
@@ -170,12 +171,12 @@ def _explain(g, h):
                      f"{count} of {g.wrong.size} entries wrong.")
     parts.append(g.reason)
     if g.steps is not None and g.got_shape == g.shape:
-        parts.append(f"Against central differences the worst is off by {g.steps[0]:.1e} at h = {h:g} and by {g.steps[1]:.1e} at "
-                     f"h = {h / 10:g}: {verdict.behaviour(*g.steps)}.")
+        parts.append(f"Against central differences the worst is off by {g.steps[0]:.1e} at h = {h:g} and by "
+                     f"{g.steps[1]:.1e} at h = {h / 10:g}: {verdict.behaviour(*g.steps)}.")
     return " ".join(p for p in parts if p)
 
 
-def _forgotten_sum(got, expected):
+def _hint(got, expected):
     """A hint where a sum over leading axes was forgotten, or broadcasting was not undone."""
     if len(got) > len(expected) and got[len(got) - len(expected):] == expected:
         first = "axis" if len(got) == len(expected) + 1 else f"{len(got) - len(expected)} axes"

@@ -61,7 +61,8 @@ def check_backward(layer, backward, forward=None, seed=0, **options):
     """
     for key, function in (("backward", backward), ("forward", forward or backward)):
         if not callable(function):
-            raise TypeError(f"{key} must be a function, but it is a {type(function).__name__}. Pass the function itself, without calling it.")
+            raise TypeError(f"{key} must be a function, but it is a {type(function).__name__}. "
+                            f"Pass the function itself, without calling it.")
     return SuiteReport(_name(layer), [case.run(forward, backward, **options) for case in cases.of(_name(layer), seed)])
 
 

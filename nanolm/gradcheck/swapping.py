@@ -1,7 +1,8 @@
 """Put a function of your own in the place of a layer's, and take it away again.
 
-Every caller in nanolm calls through the module (layernorm.backward(...), never a name imported from it), and Python looks
-the name up at the moment of the call. So setting the name in the module is enough: GPT-2 then trains with your function.
+Every caller in nanolm calls through the module (layernorm.backward(...), never a name imported from it), and Python
+looks the name up at the moment of the call. So setting the name in the module is enough: GPT-2 then trains with your
+function.
 
 Tested    tests/gradcheck/test_swap.py.
 """
@@ -12,17 +13,18 @@ import inspect
 def swap(module, **functions):
     """Use in a with statement: `with gradcheck.swap(layernorm, backward=mine):`. Restores the module's own on leaving.
 
-    module: a layer or a model of nanolm (anything with functions to replace). functions: forward=, backward=, or both.
-    Swaps nest; an exception inside restores too. Raises TypeError, before anything is changed, if module has no function
-    of that name, or if what was given cannot be called in its place.
+    module: a layer or a model of nanolm (anything with functions to replace). functions: forward=, backward=, or
+    both. Swaps nest; an exception inside restores too. Raises TypeError, before anything is changed, if module has no
+    function of that name, or if what was given cannot be called in its place.
     """
     name = _name(module)
     if not functions:
         raise TypeError(f"swap got no function. Write swap({name}, backward=your_function).")
     known = [n for n in ("forward", "backward") if callable(getattr(module, n, None))]
     for key, function in functions.items():
-        if not callable(getattr(module, key, None)) or inspect.isclass(getattr(module, key)) or inspect.ismodule(getattr(module, key)):
-            raise TypeError(f"{name} has no function {key!r} to replace. It has {' and '.join(known) or 'neither forward nor backward'}.")
+        if not callable(getattr(module, key, None)) or inspect.isclass(getattr(module, key)):
+            raise TypeError(f"{name} has no function {key!r} to replace. "
+                            f"It has {' and '.join(known) or 'neither forward nor backward'}.")
         if not callable(function):
             raise TypeError(f"{key} must be a function, but it is a {type(function).__name__}. "
                             f"Pass the function itself, without calling it: {key}=mine, not {key}=mine(...).")
@@ -53,7 +55,8 @@ def _must_take(function, own, name):
     try:
         takes.bind(*wanted)
     except TypeError:
-        raise TypeError(f"your backward takes {takes}, but {name}.backward is called with ({', '.join(wanted)}).") from None
+        raise TypeError(f"your backward takes {takes}, but {name}.backward is called with "
+                        f"({', '.join(wanted)}).") from None
 
 
 def _name(module):

@@ -6,18 +6,18 @@ An error of 1e-6 may be a mistake in backward or the crudeness of the numbers it
     truncation     it shrinks a hundredfold           (h^2: the series was cut off; a smaller h would help)
     rounding       it grows tenfold                   (1/h: forward computes in less than float64 somewhere)
 
-An entry is right if  |got - expected| <= rtol |expected| + atol.  Two numbers are needed: the true gradient of attention's
-key bias is exactly zero, so that any rounding is infinitely wrong relatively; and an absolute bound alone would let zeros
-pass for a small gradient. So atol, unless it is given, is a fraction of the largest entry that any gradient of this call
-has: zeros pass only where the truth is zero, seen from there.
+An entry is right if  |got - expected| <= rtol |expected| + atol.  Two numbers are needed: the true gradient of
+attention's key bias is exactly zero, so that any rounding is infinitely wrong relatively; and an absolute bound alone
+would let zeros pass for a small gradient. So atol, unless it is given, is a fraction of the largest entry that any
+gradient of this call has: zeros pass only where the truth is zero, seen from there.
 
-Measured on nanolm's own layers and models: right backwards stay below 1e-13 of that with the complex step and below
-2e-10 with central differences; the defaults leave room for longer sums.
+Measured on nanolm's own layers, all ready-made cases with five seeds: the error of a right backward stays below 3e-14
+of that entry with the complex step and below 5e-9 with central differences. The defaults leave room for longer sums.
 """
 import numpy as np
 
-RTOL = {"complex step": 1e-9, "central differences": 1e-7}
-ATOL = {"complex step": 1e-12, "central differences": 3e-9}       # times the largest expected entry
+RTOL = {"complex step": 1e-9, "central differences": 1e-8}
+ATOL = {"complex step": 1e-12, "central differences": 1e-8}       # times the largest expected entry
 ROUNDING = 1e-14                                                 # 50 roundings, times the size of what was added up
 
 

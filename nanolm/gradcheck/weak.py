@@ -25,19 +25,20 @@ def notes(call, upstream=None):
         found.append(f"weak test: one number everywhere in {_list(constant)}; a backward that forgets it may pass. "
                      f"Use random numbers.")
     if equal:
-        found.append(f"weak test: axes of equal size in {_list(equal)}; swapped axes or a forgotten .T have the right shape. "
-                     f"Use different sizes as well.")
+        found.append(f"weak test: axes of equal size in {_list(equal)}; swapped axes or a forgotten .T have the right "
+                     f"shape. Use different sizes as well.")
     if single:
         found.append(f"weak test: an axis of size 1 in {_list(single)}; a forgotten sum over it is not seen.")
     if distinct:
-        found.append(f"weak test: no repeated entry in {_list(distinct)}; a backward that keeps only the last of them may pass.")
+        found.append(f"weak test: no repeated entry in {_list(distinct)}; a backward that keeps only the last of them "
+                     f"may pass.")
     if upstream is not None and np.all(np.asarray(upstream) == 1):
         found.append("weak test: the upstream gradient is all ones, for which the true gradient of softmax is zero.")
     return found
 
 
 def strengthen(call, seed):
-    """Return a Call with random numbers for constant tensors and one repeated id for ids without; None if there is no need."""
+    """Return a Call with random numbers for constant tensors, and with one repeated id; None if there is no need."""
     rng = np.random.default_rng([seed, 1])
     constant = [name for name, array in call.tensors().items() if _constant(array)]
     distinct = [name for name, array in call.integers() if array.ndim and len(np.unique(array)) == array.size > 1]
