@@ -160,8 +160,8 @@ def _still_the_same(layer, dy, cache, first, evidence):
         return
     if not contract.same(again, first):
         evidence.second_differs = True
-    """Return whether backward is a model's, backward(cache): the loss is the end, its own gradient is 1."""
-                                 "It must take everything from the cache and remember nothing.")
+        evidence.problems.append("after other calls of forward, backward gave another result for the same dy and "
+                                 "cache. It must take everything from the cache and remember nothing.")
 
 
 def takes_cache_alone(backward):
