@@ -123,9 +123,11 @@ def test_the_length_penalty_lets_longer_texts_win():
     """Token 2 ends. From 0: 2 at once has 0.5; going round by 1 has 0.5 * 0.9 * 0.9 ... = less, the longer the less."""
     model, config = table([[0, 0.5, 0.5], [0, 0.9, 0.1], [1, 0, 0]])
 
-    def best(a):
-        return beam.search(None, config, [0], 4, 4, a, stop_id=2, use_cache=False, model=model)[0].ids
-    assert best(0.0) == (2,) and best(2.0) == (1, 1, 1, 1)
+    def best(a, width):
+        return beam.search(None, config, [0], 4, width, a, stop_id=2, use_cache=False, model=model)[0].ids
+
+    for width in (1, 4):                # with 1, it must not stop when (2,) is finished: 1 1 1 1 will overtake it later
+        assert best(0.0, width) == (2,) and best(2.0, width) == (1, 1, 1, 1)
 
 
 def test_it_stops_early_only_when_nothing_better_can_come():
@@ -141,6 +143,39 @@ def test_when_every_text_has_ended_there_is_no_more():
     model, config = table([[0, 1.0], [0, 1.0]])
     found = beam.search(None, config, [0], 9, 3, stop_id=1, use_cache=False, model=model)
     assert [hypothesis.ids for hypothesis in found] == [(1,)]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("length_penalty", [0.0, 0.7, 3.0])
+def test_ending_early_changes_nothing(width, length_penalty):
+    """100 random tables: the search that stops when it may, against one written as a list, which never stops early."""
+    reads = 0
+    for seed in range(100):
+        rows = np.random.default_rng(seed).dirichlet([0.4] * 4, 4)
+        model, config = table(rows)
+
+        def logits(*args, logits=model.logits):
+            nonlocal reads
+            reads += 1
+            return logits(*args)
+
+        found = beam.search(None, config, [0], 6, width, length_penalty, 2, use_cache=False,
+                            model=SimpleNamespace(logits=logits))
+        live, ended = [(0.0, (0,))], []
+        for _ in range(6):
+            grown = [(s + math.log(rows[ids[-1], v]), (*ids, v)) for s, ids in live for v in range(4)]
+            ended += [(s, ids) for s, ids in grown if ids[-1] == 2]
+            live = sorted((c for c in grown if c[1][-1] != 2), reverse=True)[:width]
+        scores = sorted((s / ((5 + len(ids) - 1) / 6) ** length_penalty for s, ids in ended + live), reverse=True)
+        np.testing.assert_allclose([hypothesis.score for hypothesis in found], scores[:width], rtol=1e-9)
+    assert reads < 100 * 6                                              # and now and then it did end early
+
+
+def test_an_impossible_end_is_no_hypothesis():
+    model, config = table([[0.2, 0.8, 0], [1.0, 0, 0], [1.0, 0, 0]])
+    found = beam.search(None, config, [0], 3, 8, stop_id=2, use_cache=False, model=model)
+    assert len(found) == 5 and all(hypothesis.log_probability > -math.inf for hypothesis in found)
+    assert {hypothesis.ids for hypothesis in found} == {(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1)}
 
 
 @pytest.mark.parametrize("change, words", [

@@ -1,6 +1,7 @@
 """From prompt to text: tokens with and without the cache, whole characters, stop strings, seeds, edges and errors."""
 import io
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -183,7 +184,7 @@ def test_a_stop_string_straddling_tokens_ends_the_text(run):
     whole = text.generate(p, config, tokenizer, "the ", 80, seed=1)
     ids = list(generate.tokens(p, config, tokenizer.encode("the "), 80, rng=np.random.default_rng(1)))
     borders, straddling = set(np.cumsum([len(tokenizer.token_bytes(i)) for i in ids]).tolist()), 0
-    for start in range(len(whole) - 3):
+    for start in range(0, len(whole) - 3, 3):
         stop = whole[start:start + 3]
         shown = []
         got = text.generate(p, config, tokenizer, "the ", 80, seed=1, stop=[stop], stream=shown.append)
@@ -197,6 +198,22 @@ def test_a_stop_that_never_comes_loses_no_text(run):
     p, config, tokenizer = run
     whole = text.generate(p, config, tokenizer, "the ", 50, seed=1)
     assert text.generate(p, config, tokenizer, "the ", 50, seed=1, stop=whole[-1] + "never") == whole
+
+
+@pytest.mark.parametrize("n, expected", [(1, ["\ufffd"]), (2, ["\ufffd"]), (3, ["\u20ac"]), (4, ["\u20ac", "!"]),
+                                         (6, ["\u20ac", "!", "\ufffd"])])
+def test_a_character_that_is_half_done_at_the_end(n, expected):
+    """A model that writes a euro sign and a "!", again and again, a byte at a time."""
+    following = {ord("a"): 0xE2, 0xE2: 0x82, 0x82: 0xAC, 0xAC: ord("!"), ord("!"): 0xE2}
+
+    def logits(p, ids, config):
+        z = np.zeros((1, ids.shape[1], 256))
+        z[0, -1, following[int(ids[0, -1])]] = 9
+        return z
+
+    pieces = text.pieces(None, SimpleNamespace(vocab_size=256, block_size=8), tokenizers.Characters(()), "a", n, 0.0,
+                         use_cache=False, model=SimpleNamespace(logits=logits))
+    assert list(pieces) == expected
 
 
 def test_a_long_prompt_keeps_its_end_and_says_so(run):

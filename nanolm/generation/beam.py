@@ -40,7 +40,7 @@ class Hypothesis:
 def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, policy="slide", use_cache=True, **modules):
     """Return up to beam_width Hypothesis objects, best score first, that continue the prompt ids (T,) by 1 to n tokens.
 
-    Nothing is random. Equal scores: the better parent, then the lower id. policy, use_cache, modules: see window.py.
+    Nothing is random; of equal candidates the one with the lower parent, then the lower id, goes on. policy, use_cache, modules: see window.py.
     Raises ValueError if the prompt is empty, n or beam_width is below 1, length_penalty is negative or not finite, or
     stop_id is no token.
     """
@@ -62,17 +62,16 @@ def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, po
         if flat.max() == -np.inf:                                           # every candidate has ended
             return finished
         best = np.flatnonzero(sampling.keep_top_k(flat, beam_width) > -np.inf)
-        best = best[np.argsort(-flat[best], kind="stable")]
         parents, tokens = np.divmod(best, candidates.shape[1])              # flat index = parent * V + token
         made, s = np.column_stack([made[parents], tokens]), flat[best]
-        bound = s[0] / _lp(n, length_penalty)
+        bound = s.max() / _lp(n, length_penalty)
         if t == n or (len(finished) == beam_width and finished[-1].score >= bound):
             break
         if not np.array_equal(parents, np.arange(len(z))):                  # mostly the beams do change places
             text.select(parents)
         z = text.read(tokens[:, None])
-    cut = [_hypothesis(row, total, length_penalty) for row, total in zip(made.tolist(), s)] if t == n else []
-    return _best(finished + cut, beam_width)
+    cut = [_hypothesis(row, total, length_penalty) for row, total in zip(made.tolist(), s)]     # cut off after n tokens;
+    return _best(finished + cut, beam_width)                                # if the loop ended early, none of them wins
 
 
 def _lp(t, length_penalty):
