@@ -2,6 +2,7 @@
 import ast
 import json
 import os
+import random
 import subprocess
 import sys
 import zipfile
@@ -78,10 +79,34 @@ def test_docstrings_come_in_the_order_of_the_source():
     assert pydocs.tidy("a\tb  \r\n\x0c\n\nc \n") == "a       b\n\n\nc"
 
 
+def test_docstrings_are_collected_once_by_path_and_only_if_they_are_prose(monkeypatch):
+    prose = "A docstring of eight words or more, which is just enough."
+    files = {"b.py": f'"""{prose}"""\ndef f():\n    """Too short to teach."""\nclass A:\n    """Another. {prose}"""',
+             "a.py": f'"""{prose}"""', "c.py": f'"""Not seen. {prose}"""\ndef f():\n    """Another. {prose}"""',
+             "bad.py": "def (", "pydoc_data/topics.py": 'topics = {"z": "The last topic.\\n", "y": "The first topic."}'}
+    monkeypatch.setattr(pydocs, "sources", lambda: [(path, files[path].encode) for path in sorted(files)])
+    assert pydocs.collect() == ["The first topic.\n\n", "The last topic.\n\n", f"{prose}\n\n", f"Another. {prose}\n\n",
+                                f"Not seen. {prose}\n\n"]
+
+
+def test_near_copies_leave_the_validation_text_of_pydocs(monkeypatch):
+    rng = random.Random(3)
+    words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
+    originals = [rng.choices(words, k=60) for _ in range(100)]
+    copies = [text[:30] + ["changed"] + text[31:] for text in originals[:60]]
+    documents = [split.document(" ".join(text)) for text in originals + copies]
+    monkeypatch.setattr(pydocs, "collect", lambda progress: documents)
+    corpus = data.load("pydocs", cache=False)
+    train = {text[:40] for text in corpus.train.split("\n\n")}
+    validation = [text for text in corpus.validation.split("\n\n") if text]
+    assert validation and not any(text[:40] in train for text in validation)
+
+
 def test_a_topic_that_is_a_section_of_a_longer_one_is_dropped():
     section = "\n".join(f"This is line {i} of the section." for i in range(10))
-    topics = {"part": "The part\n" + section, "all": "Introduction to everything.\n\n  " + section.replace("\n", "\n  "),
-              "other": "Another subject altogether, which shares\nThis is line 3 of the section.\nnothing else at all.\n",
+    topics = {"part": "The part\n" + section,
+              "all": "Introduction to everything.\n\n  " + section.replace("\n", "\n  "),
+              "other": "Another subject altogether, sharing\nThis is line 3 of the section.\nand nothing else at all.\n",
               "short": "x"}
     assert set(pydocs.whole(topics)) == {"all", "other", "short"}
 
@@ -160,6 +185,9 @@ def test_an_encoding_can_be_given(tmp_path):
         data.load(path, encoding="klingon")
     path.write_bytes(PROSE.encode("utf-16-le"))
     assert data.load(path, encoding="utf-16-le").train.startswith("Paragraph")
+    for name in ("utf-16-le", "utf-8"):                                           # a mark although it is given
+        path.write_bytes(("\ufeff" + PROSE).encode(name))
+        assert data.load(path, encoding=name).train.startswith("Paragraph")
 
 
 def test_a_folder_is_read_in_sorted_order_and_what_is_skipped_is_counted(tmp_path):
@@ -247,6 +275,8 @@ def test_a_name_wins_over_a_file_and_dot_slash_over_the_name(tmp_path, monkeypat
     (tmp_path / "tales").write_text(PROSE)
     assert data.load("tales", progress=False).floor is not None
     assert data.load("./tales").train.startswith("Paragraph")
+    (tmp_path / "story").write_text(PROSE)                                        # no dot and no slash in its name
+    assert data.load("story").train.startswith("Paragraph")
 
 
 def test_the_fingerprint_tells_texts_apart():

@@ -53,7 +53,8 @@ def test_a_near_copy_is_removed_where_that_is_asked_for():
     rng = random.Random(3)
     documents = [prose(rng, 1, words=40) for _ in range(100)]
     copies = [text.replace("hill", "mountain", 1) for text in documents]            # one word of forty changed
-    plain, strict = (split.split([split.document(text) for text in documents + copies], near=near) for near in (None, 8))
+    plain, strict = (split.split([split.document(text) for text in documents + copies], near=near)
+                     for near in (None, 8))
     stock = {text: i for both in (documents, copies) for i, text in enumerate(both)}
 
     def leaked(parts):
@@ -79,8 +80,9 @@ def test_the_budget_is_met_and_capped_and_huge_documents_stay_in_training():
     assert 0.09 * total < size <= 0.1 * total
     capped = split.split(documents, cap=3_000)
     assert 2_000 < len(capped.texts()[1]) + capped.removed_characters <= 3_000
-    giant = split.document(prose(random.Random(5), 400))
-    assert giant in split.split(documents + [giant], cap=3_000).train
+    large = [split.document(prose(random.Random(i), 17)) for i in range(40)]        # above a quarter of 3,000
+    assert all(750 < len(text) < 3_000 for text in large)
+    assert set(large) <= set(split.split(documents + large, cap=3_000).train)
 
 
 def test_the_split_depends_on_seed_and_text_alone():

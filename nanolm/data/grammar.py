@@ -40,7 +40,7 @@ import numpy as np
 
 
 class Grammar:
-    """rules: {symbol: [(probability, body)]}, where body alternates [text, symbol, text, ..., text]; texts may be empty."""
+    """rules: {symbol: [(probability, body)]}, where body alternates [text, symbol, ..., text]; texts may be empty."""
 
     def __init__(self, text, start, variables=None):
         """Read the notation above. variables: {NAME: {value: {attribute: text}}}.

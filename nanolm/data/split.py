@@ -14,7 +14,7 @@ off a long string leaves such copies on both sides, and a model that merely reme
    its length. Two paragraphs are the same if they differ in nothing but white space. Paragraphs are separated by
    blank lines; in a text without a single blank line (a list of names) every line is a paragraph.
 5. Where `near` is given, a validation paragraph is also removed if at least half of its runs of `near` words stand
-   somewhere in the training text: a copy with a few words changed. pydocs uses near=8, because manuals quote docstrings.
+   somewhere in the training text: a copy with a few words changed. pydocs uses near=8: manuals quote docstrings.
    It is off for the reader's own text: in formulas, lyrics or logs such runs are the language, not a leak.
 
 Sides keep the documents' original order. Training text and validation text are two strings, so no window of tokens
