@@ -55,7 +55,7 @@ def save(folder, params, state, progress, config, settings):
               **{"optimizer." + name: a for name, a in state.items() if name != "t"}}
     header = {"format": 1, "config": config, "settings": settings, "progress": progress, "t": state["t"]}
     text = json.dumps(header, sort_keys=True)
-    data = tensors.to_bytes(arrays, {"nanolm": text, "crc32": str(checksum(arrays, text))})
+    data = tensors.to_bytes(arrays, {"nanolm": f"{checksum(arrays, text)} {text}"})
     files.atomic_write(folder / NEW, data)
     if (folder / NAME).exists():
         os.replace(folder / NAME, folder / PREVIOUS)
@@ -102,13 +102,13 @@ def read(path):
     try:
         arrays, metadata = tensors.read(path)
     except ValueError as error:
-        raise CheckpointError(f"the checkpoint {path} is damaged: it is truncated or not a safetensors file "
-                              f"({error}).") from error
-    if "nanolm" not in metadata or "crc32" not in metadata:
+        raise CheckpointError(str(error)) from error
+    if "nanolm" not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of nanolm.")
-    if str(checksum(arrays, metadata["nanolm"])) != metadata["crc32"]:
-        raise CheckpointError(f"the checkpoint {path} is damaged: its contents do not match its checksum.")
-    return arrays, json.loads(metadata["nanolm"])
+    crc, _, text = metadata["nanolm"].partition(" ")
+    if crc != str(checksum(arrays, text)):
+        raise CheckpointError(f"{path} is damaged: its contents do not match its checksum.")
+    return arrays, json.loads(text)
 
 
 def checksum(arrays, text):

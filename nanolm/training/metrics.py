@@ -65,7 +65,7 @@ def evaluate(model, p, config, ids, n_characters, stride=None, workers=1):
     stride         see above; None: block_size
     Dropout is off. Raises ValueError as windows does.
     """
-    inputs, targets = windows(ids, config.block_size, stride or config.block_size)
+    inputs, targets = windows(ids, config.block_size, config.block_size if stride is None else stride)
     rows = max(1, LOGITS_AT_ONCE // (inputs.shape[1] * config.vocab_size))
     pieces = [slice(start, start + rows) for start in range(0, len(inputs), rows)]
 

@@ -65,7 +65,8 @@ def draw(axes, records, corpus):
     axes.set_ylabel("bits per character")
     axes.set_title(f"{corpus['name']}: how the loss fell. Dashed: simpler methods on the validation text", fontsize=10)
     axes.grid(alpha=0.2)
-    axes.legend(loc="upper right")
+    if train or validation:
+        axes.legend(loc="upper right")
 
 
 def smooth(values, share=0.02):

@@ -15,6 +15,8 @@ import numpy as np
 def to_bytes(arrays, metadata=None):
     """Return the bytes of a safetensors file: a flat dict of arrays, and a dict {str: str} for its header.
 
+    The same arrays and at most one entry of metadata give the same bytes; of several, the library draws the order.
+
     The library copies the memory of an array as it lies, so an array that is a transposed view would be written in
     the wrong order; ascontiguousarray puts it in order first.
     """
@@ -25,7 +27,7 @@ def to_bytes(arrays, metadata=None):
 def read(path):
     """Return the arrays and the header's text, {str: str}, of a safetensors file.
 
-    Raises FileNotFoundError or OSError with the system's words, ValueError if it is no whole safetensors file.
+    Raises FileNotFoundError, or ValueError if it is no whole safetensors file, with a sentence that names it.
     """
     from safetensors import SafetensorError, safe_open
     if not Path(path).is_file():
@@ -34,4 +36,4 @@ def read(path):
         with safe_open(path, framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (SafetensorError, TypeError, KeyError) as error:     # TypeError, KeyError: a dtype that NumPy does not have
-        raise ValueError(str(error)) from error
+        raise ValueError(f"{path} is damaged: it is truncated or not a safetensors file ({error}).") from error

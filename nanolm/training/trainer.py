@@ -152,7 +152,7 @@ def evaluate(run, p, params, best, t, log, workers, sample, show):
     files.atomic_write(run.folder / "samples.txt", samples(metrics_log.read(run.folder)))
     best = early_stopping.update(best, measured["loss"], t)
     if best["step"] == t:
-        run_folder.save_weights(run.folder, params, run.config)
+        run_folder.save_weights(run.folder, params)
     show.write(f"step {t:>6,}   validation {measured['loss']:.4f} nats per token, "
                f"{measured['bits_per_character']:.4f} bits per character")
     return best

@@ -1,0 +1,340 @@
+"""The trainer: the folder it leaves, what it refuses, what it says when the disk is full or a number is none."""
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny_run
+from nanolm import text
+from nanolm.layers import attention, gelu
+from nanolm.models import gpt2
+from nanolm.training import checkpoint, metrics, metrics_log, nan_report, plots, report, run_folder, step, trainer
+from nanolm.training.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, tiny_run.train(folder)
+
+
+def test_it_learns_and_leaves_everything_in_its_folder(finished):
+    folder, result = finished
+    assert sorted(os.listdir(folder)) == [
+        "checkpoint.previous.safetensors", "checkpoint.safetensors", "config.json", "corpus.json", "data.safetensors",
+        "loss.png", "metrics.jsonl", "model.safetensors", "report.json", "report.txt", "samples.txt", "settings.json",
+        "tokenizer.json"]
+    evaluations = [r for r in metrics_log.read(folder) if "validation" in r]
+    assert [r["step"] for r in evaluations] == [0, 10, 20, 30, 40]
+    assert [r["step"] for r in metrics_log.read(folder) if "loss" in r] == list(range(1, 41))
+    assert evaluations[0]["validation"]["loss"] == pytest.approx(math.log(tiny_run.CONFIG.vocab_size), abs=0.05)
+    assert evaluations[-1]["validation"]["loss"] < 3.2                  # letters and spaces, at least
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG") and (folder / "loss.png").stat().st_size > 10_000
+    assert (folder / "samples.txt").read_text().count("----\n<") == 5
+    assert json.loads((folder / "report.json").read_text()) == result
+
+
+def test_load_gives_the_best_weights_config_and_tokenizer(finished):
+    folder, result = finished
+    p, config, tokenizer = trainer.load(folder)
+    assert config == tiny_run.CONFIG and tokenizer.decode(tokenizer.encode("Ann \u00e9")) == "Ann \u00e9"
+    assert list(p) == ["wte", "wpe", "h", "ln_f"] and p["wte"]["weight"].dtype == np.float32
+    ids = tokenizer.encode(tiny_run.CORPUS.validation)
+    measured = metrics.evaluate(gpt2, p, config, ids, len(tiny_run.CORPUS.validation))
+    assert measured["loss"] == pytest.approx(result["loss"], rel=1e-6)
+    best = min((r["validation"]["loss"], r["step"]) for r in metrics_log.read(folder) if "validation" in r)
+    assert measured["loss"] == pytest.approx(best[0], rel=1e-6) and result["best_step"] == best[1]
+
+
+def test_what_comes_out_of_the_folder_can_write_text(finished):
+    p, config, tokenizer = trainer.load(finished[0])
+    written = trainer.default_sample(p, config, tokenizer, seed=1)
+    assert isinstance(written, str) and written == trainer.default_sample(p, config, tokenizer, seed=1)
+
+
+def test_the_report_stands_beside_the_baselines(finished):
+    folder, result = finished
+    lines = (folder / "report.txt").read_text().splitlines()
+    assert "lower is better" in lines[0] and f"{len(tiny_run.CORPUS.validation):,} characters" in lines[0]
+    values = [float(line[2:].removeprefix("this model, overlapping windows").removeprefix("this model")
+                    .replace("uniform", "").replace("trigram", "").split()[0]) for line in lines[1:]]
+    assert values == sorted(values, reverse=True) and len(values) == 4
+    assert any(line.startswith("> this model   ") and f" {result['bits_per_character']:.4f} " in line for line in lines)
+    assert (folder / "report.txt").read_text().isascii()
+    with_floor = report.table({**result, "floor": 0.5})
+    words = "floor: no model can be lower 0.5000 the exact entropy of the source"
+    assert with_floor.splitlines()[-1].split() == words.split()
+
+
+def test_the_resumed_seed_and_the_settings_are_those_given(finished):
+    run = run_folder.open_run(finished[0])
+    assert run.settings == tiny_run.SETTINGS and run.config == tiny_run.CONFIG
+    assert run.corpus["fingerprint"] == tiny_run.CORPUS.fingerprint
+    assert tiny_run.TOKENIZER.decode(run.validation_ids) == tiny_run.CORPUS.validation
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_every_optimizer_trains_and_resumes(tmp_path, optimizer, schedule):
+    changes = dict(optimizer=optimizer, schedule=schedule, steps=6, eval_every=6, lr={"sgd": 0.5}.get(optimizer, 0.02),
+                   save_every=2, dtype="float64", nesterov=True, l2=1e-3)
+    result = tiny_run.train(tmp_path / "whole", **changes)
+    assert result["loss"] < 5.5
+    folder = tmp_path / "stopped"
+
+    class Stop(BaseException):
+        pass
+
+    original = checkpoint.save
+
+    def stop(folder, params, state, progress, *rest):
+        original(folder, params, state, progress, *rest)
+        if progress["step"] == 4:
+            raise Stop
+
+    try:
+        checkpoint.save = stop
+        with pytest.raises(Stop):
+            tiny_run.train(folder, **changes)
+    finally:
+        checkpoint.save = original
+    tiny_run.resume(folder)
+    assert tiny_run.contents(folder) == tiny_run.contents(tmp_path / "whole")
+    assert tiny_run.weights(folder)["model.wte.weight"].dtype == np.float64
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path):
+    """A rate that spoils the model after a good beginning: the best step is in the middle, and the run ends early."""
+    settings = dict(steps=400, eval_every=5, patience=3, lr=0.3, warmup=0.9, clip=0.0, optimizer="adam")
+    result = tiny_run.train(tmp_path / "run", **settings)
+    assert result["best_step"] < result["step"] < 400 and result["step"] == result["best_step"] + 15
+    evaluations = {r["step"]: r["validation"]["loss"] for r in metrics_log.read(tmp_path / "run") if "validation" in r}
+    assert result["loss"] == pytest.approx(min(evaluations.values()), rel=1e-6)
+    again = tiny_run.resume(tmp_path / "run")                           # it stays stopped
+    assert again["step"] == result["step"]
+
+
+def test_shards_accumulate_the_same_gradient(tmp_path):
+    changes = dict(steps=5, eval_every=5, dtype="float64", l1=0.0)
+    config = dataclasses.replace(tiny_run.CONFIG, dropout=0.0)
+    for name, shards in (("one", 1), ("six", 6)):
+        tiny_run.train(tmp_path / name, config=config, shards=shards, workers=1, **changes)
+    one, six = tiny_run.weights(tmp_path / "one"), tiny_run.weights(tmp_path / "six")
+    for name in one:
+        np.testing.assert_allclose(six[name], one[name], rtol=1e-7, atol=1e-9)
+
+
+def test_a_folder_that_holds_a_run_is_refused(finished):
+    folder, _ = finished
+    before = tiny_run.contents(folder)
+    with pytest.raises(FileExistsError, match=r"already holds a run. Go on with it: nanolm train --resume .*run"):
+        tiny_run.train(folder)
+    assert tiny_run.contents(folder) == before
+
+
+def test_other_folders_that_are_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("a letter")
+    with pytest.raises(FileExistsError, match="is not empty and holds no run of nanolm"):
+        tiny_run.train(tmp_path)
+    with pytest.raises(FileExistsError, match="mine.txt is a file; a run needs a folder"):
+        tiny_run.train(tmp_path / "mine.txt")
+    assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+def test_what_does_not_fit_together_is_refused_before_a_file_is_written(tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(ValueError, match="the tokenizer has 256 tokens, but the model's vocab_size is 300"):
+        tiny_run.train(folder, config=dataclasses.replace(tiny_run.CONFIG, vocab_size=300))
+    with pytest.raises(ValueError, match="too few tokens"):
+        tiny_run.train(folder, corpus=dataclasses.replace(tiny_run.CORPUS, train="short"))
+    with pytest.raises(ValueError, match="at least 2 are needed"):
+        tiny_run.train(folder, corpus=dataclasses.replace(tiny_run.CORPUS, validation="a"))
+    assert not folder.exists()
+
+
+def test_resuming_what_is_no_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        tiny_run.resume(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
+        tiny_run.resume(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        trainer.load(tmp_path / "nowhere")
+
+
+def copy(folder, to):
+    to.mkdir()
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
+
+
+def test_settings_that_cannot_change(finished, tmp_path):
+    folder = copy(finished[0], tmp_path / "run")
+    with pytest.raises(ValueError, match="the setting seed cannot change in the middle of a run"):
+        tiny_run.resume(folder, seed=9)
+    with pytest.raises(ValueError, match="there is no setting 'rate'"):
+        tiny_run.resume(folder, rate=9)
+    assert tiny_run.contents(folder) == tiny_run.contents(finished[0])
+
+
+@pytest.mark.parametrize("name, change, sentence", [
+    ("config.json", lambda d: d.replace(b'"n_layer": 2', b'"n_layer": 3'), "n_layer is 2 there and 3 here"),
+    ("config.json", lambda d: d.replace(b'"gpt2"', b'"bert"'), 'does not say "model": "gpt2"'),
+    ("config.json", lambda d: d.replace(b'"n_layer"', b'"layers"'), "config.json does not describe a GPT-2.*layers"),
+    ("config.json", lambda d: d[:20], "config.json is not valid JSON"),
+    ("settings.json", lambda d: d.replace(b'"lr"', b'"rate"'), "there is no setting 'rate'"),
+    ("settings.json", lambda d: d.replace(b'"adamw"', b'"sgd"'), "has a tensor 'optimizer.m.h.0"),
+    ("data.safetensors", lambda d: d[:-10], "data.safetensors is damaged"),
+])
+def test_a_damaged_file_of_the_folder_is_named(finished, tmp_path, name, change, sentence):
+    folder = copy(finished[0], tmp_path / "run")
+    data = (folder / name).read_bytes()
+    assert change(data) != data
+    (folder / name).write_bytes(change(data))
+    with pytest.raises(ValueError, match=sentence):
+        tiny_run.resume(folder)
+
+
+def test_weights_that_do_not_fit_are_named(finished, tmp_path):
+    folder = copy(finished[0], tmp_path / "run")
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-10])
+    with pytest.raises(ValueError, match="model.safetensors is damaged"):
+        trainer.load(folder)
+    other = gpt2.init(dataclasses.replace(tiny_run.CONFIG, n_embd=8), np.random.default_rng(0))
+    run_folder.save_weights(folder, trainer.parameters.flatten(other))
+    sentence = r"'wte.weight' has the shape \(256, 8\), but config.json asks for \(256, 16\)"
+    with pytest.raises(ValueError, match=sentence):
+        trainer.load(folder)
+    run_folder.save_weights(folder, {"wte.weight": np.zeros((256, 16), np.float32)})
+    with pytest.raises(ValueError, match="has no tensor 'wpe.weight'"):
+        trainer.load(folder)
+
+
+def test_a_full_disk_stops_the_run_loses_nothing_and_says_how_to_go_on(finished, tmp_path):
+    """The system itself refuses to write a file of more than 8,000 bytes, from the evaluation at step 20 on."""
+    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
+    folder, limits = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(p, config, tokenizer, seed):
+        if max(r["step"] for r in metrics_log.read(folder) or [{"step": 0}]) == 20:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
+        return tiny_run.sample(p, config, tokenizer, seed)
+
+    try:
+        with pytest.raises(OSError) as caught:
+            tiny_run.train(folder, sample=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(caught.value)
+    assert "could not write" in message and "Its last checkpoint is whole" in message
+    assert f"nanolm train --resume {folder}" in message
+    tiny_run.resume(folder)
+    assert tiny_run.contents(folder) == tiny_run.contents(finished[0])
+
+
+def test_nan_stops_before_the_weights_are_written(tmp_path, monkeypatch):
+    folder, calls, original = tmp_path / "run", [0], attention.backward
+
+    def bad(dy, cache):
+        dq, dk, dv = original(dy, cache)
+        calls[0] += 1
+        if calls[0] > 4 * 9:                            # two shards, two layers: from the tenth step on
+            dk = dk.copy()
+            dk[1, 0, 3, 2] = np.nan
+        return dq, dk, dv
+
+    monkeypatch.setattr(attention, "backward", bad)
+    with pytest.raises(trainer.Diverged) as caught:
+        tiny_run.train(folder, save_every=3)
+    message = str(caught.value)
+    assert "At step 10 the loss is " in message and "gradient's norm nan" in message
+    assert "a gradient that goes backward out of attention, after h.1.attn.c_attn.weight (1 of " in message
+    assert "the first, at [1, 0, 3, 2], is nan" in message and f"--resume {folder}" in message
+    weights = tiny_run.weights(folder)
+    assert all(np.isfinite(w).all() for w in weights.values())
+    monkeypatch.setattr(attention, "backward", original)
+    assert checkpoint.read(folder / checkpoint.NAME)[1]["progress"]["step"] == 9
+    assert tiny_run.resume(folder, lr=5e-3)["step"] == 40
+
+
+def batch():
+    rng = np.random.default_rng(1)
+    p = gpt2.init(tiny_run.CONFIG, rng)
+    return p, rng.integers(0, 256, (6, 16)), rng.integers(0, 256, (6, 16))
+
+
+def test_the_first_bad_tensor_is_named_in_the_order_of_the_computation(monkeypatch):
+    p, ids, targets = batch()
+
+    def first(grads=None):
+        return nan_report.first_bad_tensor(gpt2, p, ids, targets, tiny_run.CONFIG, shards=2, grads=grads)
+
+    assert "none that a second look could find" in first()
+    assert first({"a": np.zeros(2), "b": np.array([1.0, np.inf])}).startswith("the gradient of b (1 of 2 numbers")
+    p["h"]["0"]["mlp"]["c_fc"]["weight"][:8] = 3e38                     # finite, but its products are not
+    assert first().startswith("the output of linear, with the parameter h.0.mlp.c_fc.weight (")
+
+    p, ids, targets = batch()
+    original, calls = gelu.forward, [0]
+
+    def bad(x, form="tanh"):
+        y, cache = original(x, form)
+        calls[0] += 1
+        if calls[0] % 2 == 0:                                           # the second block's
+            y = y.copy()
+            y[2, 5, 7] = np.inf
+        return y, cache
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gelu, "forward", bad)
+        assert first() == ("the output of gelu, after h.1.mlp.c_fc.weight (1 of 3072 numbers are bad; the first, at "
+                           "[2, 5, 7], is inf)")
+        assert gelu.forward is bad                                      # every layer is as it was before
+    p["h"]["1"]["ln_2"]["bias"][3] = np.nan
+    assert first() == "the parameter h.1.ln_2.bias (1 of 16 numbers are bad; the first, at [3], is nan)"
+
+
+def test_a_tied_matrix_is_named_where_it_is_used_turned():
+    p, ids, targets = batch()
+    with nan_report.watched_layers(trainer.parameters.flatten(p)) as found:
+        p["ln_f"]["bias"][:] = 1e38                                     # finite; sums with wte.T overflow
+        p["wte"]["weight"][7] = 9.0
+        with np.errstate(all="ignore"):
+            gpt2.logits(p, ids, tiny_run.CONFIG)
+    assert found[0].startswith("the output of linear, with the parameter wte.weight")
+
+
+def test_the_curve_copes_with_whatever_there_is(tmp_path):
+    corpus = {"name": "x", "baselines": {}, "floor": None, "train_tokens": 10, "train_characters": 20}
+    plots.loss_curve(tmp_path, [], corpus)
+    plots.loss_curve(tmp_path, [{"step": 1, "loss": 3.0}], {**corpus, "floor": 1.0, "baselines": {"bigram": 3.0}})
+    assert (tmp_path / "loss.png").stat().st_size > 5000
+    assert plots.spread([1.0, 1.001, 0.5], (0.0, 2.0)) == pytest.approx([1.0, 1.08, 0.5])
+    assert list(plots.smooth(np.array([1.0, 3.0, 5.0]), share=0.7)) == [1.0, 2.0, 4.0]
+
+
+def test_progress_is_shown_in_ascii(tmp_path, capfd):
+    settings = Settings(steps=4, batch_size=2, eval_every=2)
+    result = trainer.train(tmp_path / "run", tiny_run.CORPUS, tiny_run.TOKENIZER, tiny_run.CONFIG, settings,
+                           baselines={"bigram": 3.0}, sample=tiny_run.sample)
+    out, err = capfd.readouterr()
+    assert out.isascii() and err.isascii()
+    assert "step      2   validation" in out and report.table(result) in out
+    assert "tokens/s" in err and "4/4" in err
+
+
+def test_baselines_are_measured_if_none_are_given(tmp_path):
+    result = trainer.train(tmp_path / "run", tiny_run.CORPUS, tiny_run.TOKENIZER, tiny_run.CONFIG,
+                           tiny_run.SETTINGS.changed(steps=1), progress=False, sample=tiny_run.sample)
+    assert result["baselines"]["uniform"] > result["baselines"]["unigram"] > result["baselines"]["trigram"] > 0
+
+
+def test_training_imports_neither_matplotlib_nor_numba():
+    code = "import sys, nanolm.training.trainer; assert not {'matplotlib', 'numba'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(text.__file__).parents[2])
