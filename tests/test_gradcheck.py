@@ -181,9 +181,9 @@ def test_forward_that_is_not_a_function_or_changes_precision():
     assert not report.passed and "forward returned float32" in str(report)
     report = check_square(square_backward, lambda x: ((x.astype(np.float32) * x).astype(np.float64), (x,)))
     assert not report.passed                                             # float32 inside: 1e-8 off, central differences too noisy
-    report = check_square(square_backward, lambda x: (x * x * np.float64(1), (x,)))
+    report = check_square(square_backward, lambda x: (x * x * np.ones(1), (x,)))
     assert not report.passed and "with float32 arguments, y is float64" in str(report)
-    assert check_square(square_backward, lambda x: (x * x * np.float64(1), (x,)), float32=False).passed
+    assert check_square(square_backward, lambda x: (x * x * np.ones(1), (x,)), float32=False).passed
 
 
 def test_ones_upstream_are_blind_and_the_report_says_so():

@@ -51,7 +51,7 @@ def forward(logits, targets, ignore_index=-100, label_smoothing=0.0):
     nll = lse[rows, 0] - z[rows, picked]                                    # (M,) (C1)
     if s > 0:
         nll = (1 - s) * nll + s * (lse[rows, 0] - z[rows].mean(axis=-1))    # (C3)
-    loss = nll.sum() / max(len(rows), 1)                                    # (C2)
+    loss = (nll / max(len(rows), 1)).sum()                                  # (C2); NumPy 1 widens nll.sum() / an int
     return loss, (logits, lse, rows, picked, s)
 
 
@@ -59,7 +59,7 @@ def backward(dloss, cache):
     """Return dlogits, shaped like logits. dloss is the gradient of whatever follows by this loss: 1 if nothing does."""
     logits, lse, rows, picked, s = cache
     V = logits.shape[-1]
-    scale = float(dloss) / max(len(rows), 1)                                # loss = nll.sum() / M
+    scale = float(dloss) / max(len(rows), 1)                                # loss = (nll / M).sum()
     dz = np.zeros_like(logits).reshape(-1, V)                               # ignored rows stay 0
     p = np.exp(logits.reshape(-1, V)[rows] - lse[rows])                     # (M, V)
     p[np.arange(len(rows)), picked] -= 1 - s                                # - q, the part at the target
