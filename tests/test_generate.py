@@ -1,16 +1,13 @@
-"""From prompt to text: tokens with and without the cache, whole characters, stop strings, seeds, edges and errors."""
-import io
+"""From prompt to text: tokens with and without the cache, streaming, stop strings, seeds, edges and errors."""
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nanolm import params
 from nanolm import text as tokenizers
-from nanolm.generation import console, generate, stopping, text
+from nanolm.generation import generate, text
 from nanolm.models import gpt2
 
 SAMPLE = "the cat sat on the mat.\n\nthe dog \u20ac5 sat \u00e9t\u00e9 on the cat.\n" * 3
@@ -93,76 +90,6 @@ def test_a_broken_model_is_named():
     p["ln_f"]["bias"][0] = np.nan
     with pytest.raises(ValueError, match="the logits hold NaN"):
         next(generate.tokens(p, config, [1], 3, temperature=0))
-
-
-# ---- half characters
-
-@given(st.binary(max_size=12))
-def test_unfinished_says_whether_more_bytes_could_join_the_last_character(data):
-    """What is cut where unfinished is False decodes in two parts as it does in one, whatever follows."""
-    if not stopping.unfinished(data):
-        for rest in (b"a", b"\x80", b"\xbf\x80", b"\xe2\x82\xac", b"\xf0"):
-            assert (data + rest).decode("utf-8", "replace") == data.decode("utf-8", "replace") + rest.decode("utf-8", "replace")
-
-
-@pytest.mark.parametrize("character", ["a", "\u00e9", "\u20ac", "\U0001f600"])
-def test_unfinished_by_hand(character):
-    data = character.encode()
-    assert [stopping.unfinished(b"xy" + data[:n]) for n in range(1, len(data) + 1)] == [True] * (len(data) - 1) + [False]
-
-
-@settings(deadline=None)
-@given(st.one_of(st.text(max_size=20).map(lambda s: list(s.encode("utf-8"))), st.lists(st.integers(0, 269), max_size=20)))
-def test_characters_joined_are_what_decode_gives_and_never_half(run, ids):
-    tokenizer = run[2]
-    characters = stopping.WholeCharacters(tokenizer)
-    pieces = [characters.feed(i) for i in ids] + [characters.flush()]
-    assert "".join(pieces) == tokenizer.decode(ids)
-    if "\ufffd" not in tokenizer.decode(ids):
-        assert not any("\ufffd" in piece for piece in pieces)
-
-
-# ---- stop strings
-
-def first_stop(whole, stops):
-    """By definition: reading character by character, cut before the first stop string that is complete."""
-    for end in range(1, len(whole) + 1):
-        complete = [stop for stop in stops if whole[:end].endswith(stop)]
-        if complete:
-            return whole[:end - max(map(len, complete))], True
-    return whole, False
-
-
-@settings(max_examples=400)
-@given(st.lists(st.text("ab\n", max_size=4), max_size=12), st.lists(st.text("ab\n", min_size=1, max_size=5), max_size=3))
-def test_stop_strings_wherever_the_pieces_are_cut(pieces, stops):
-    until_stop, shown = stopping.StopStrings(stops), ""
-    for n, piece in enumerate(pieces, start=1):
-        shown += until_stop.feed(piece)
-        made = "".join(pieces[:n])
-        assert first_stop(made, stops)[0].startswith(shown)             # nothing of a stop string is ever shown ...
-        if not until_stop.stopped:                                      # ... and nothing is held back without need
-            held = made[len(shown):]
-            assert held == "" or any(stop.startswith(held) for stop in stops)
-    stopped = until_stop.stopped
-    assert (shown + until_stop.flush(), stopped) == first_stop("".join(pieces), stops)
-
-
-def test_stop_strings_by_hand():
-    until_stop = stopping.StopStrings(["\n\nQ:", "END"])
-    assert [until_stop.feed(s) for s in ["one\n", "\n", "A: E", "N", "d\n\nQ", ": x", "y"]] == \
-        ["one", "", "\n\nA: ", "", "ENd", "", ""]
-    assert until_stop.stopped and until_stop.flush() == ""
-    assert stopping.StopStrings("ab").stops == ("ab",)                  # one string is one stop, not two
-    overlapping = stopping.StopStrings(["aab"])
-    assert [overlapping.feed(c) for c in "aaab"] == ["", "", "a", ""] and overlapping.stopped
-
-
-def test_stop_errors():
-    with pytest.raises(ValueError, match="stop holds an empty string"):
-        stopping.StopStrings(["x", ""])
-    with pytest.raises(TypeError, match="stop must hold strings, but holds 10"):
-        stopping.StopStrings([10])
 
 
 # ---- text
@@ -252,7 +179,8 @@ def test_the_character_tokenizer_works_too():
 
 @pytest.mark.parametrize("change, error, words", [
     (dict(prompt=b"x"), TypeError, "prompt must be a string, not bytes"), (dict(stop=[""]), ValueError, "empty string"),
-    (dict(temperature=-1), ValueError, "temperature is -1"), (dict(max_tokens=-1), ValueError, "n, the number of tokens")])
+    (dict(temperature=-1), ValueError, "temperature is -1"), (dict(seed=-1), ValueError, "seed must be .* but is -1"),
+    (dict(seed="x"), ValueError, "but is 'x'"), (dict(max_tokens=-1), ValueError, "n, the number of tokens")])
 def test_text_errors_come_at_the_call(run, change, error, words):
     with pytest.raises(error, match=words):
         text.pieces(*run, **change)
@@ -262,33 +190,3 @@ def test_tokenizer_and_model_of_different_runs(run):
     p, config = tiny(30)
     with pytest.raises(ValueError, match="the tokenizer has 270 tokens and the model 30: they do not belong together"):
         text.pieces(p, config, run[2], "a")
-
-
-# ---- the console
-
-@given(st.text(), st.sampled_from(["utf-8", "ascii", "cp1252", "cp437", "latin-1", "utf-16", "cp932", "no-such-encoding"]))
-def test_any_text_reaches_any_console(s, encoding):
-    shown = console.printable(s, encoding)
-    shown.encode("ascii" if encoding == "no-such-encoding" else encoding)
-    assert not any(ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160 for c in shown)
-    if s.isascii() and s.isprintable():
-        assert shown == s                                               # nothing is escaped without need
-
-
-@pytest.mark.parametrize("encoding, expected", [
-    ("utf-8", "\u20ac\u00e9 \\x1b[2J\\x0d \U0001f600 \\ud800\n\t."), ("cp1252", "\u20ac\u00e9 \\x1b[2J\\x0d \\U0001f600 \\ud800\n\t."),
-    ("ascii", "\\u20ac\\xe9 \\x1b[2J\\x0d \\U0001f600 \\ud800\n\t.")])
-def test_what_is_escaped(encoding, expected):
-    assert console.printable("\u20ac\u00e9 \x1b[2J\r \U0001f600 \ud800\n\t.", encoding) == expected
-
-
-def test_write_goes_to_the_stream_at_once(capsys):
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="cp1252", newline="")
-    console.write("\U0001f600\u20ac", stream)
-    assert raw.getvalue() == b"\\U0001f600\x80"                         # flushed: the bytes are there before close
-    console.write("ok\n")
-    assert capsys.readouterr().out == "ok\n"
-    memory = io.StringIO()                                              # has no encoding
-    console.write("\u20ac", memory)
-    assert memory.getvalue() == "\u20ac"

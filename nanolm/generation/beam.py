@@ -12,8 +12,8 @@ A longer text has a smaller product of probabilities, so texts of different leng
 
     score = s / lp(t),    lp(t) = ((5 + t) / 6)^a,    t tokens made (stop_id counts), a >= 0 the length penalty     (B1)
 
-a = 0 compares plain log-probabilities, and so favours short texts; 0.6 to 1 is usual in translation. Without stop_id all
-texts have n tokens, and a changes nothing. When to stop: s can only fall and lp only rise, up to lp(n), so a live
+a = 0 compares plain log-probabilities, and so favours short texts; 0.6 to 1 is usual in translation. Without stop_id
+all texts have n tokens, and a changes nothing. When to stop: s can only fall and lp only rise, up to lp(n), so a live
 beginning can never score above s / lp(n).
 
 Work: W rows through the model a token, and one copy of the cache's filled part when beams change places. W = 1 is
@@ -37,10 +37,13 @@ class Hypothesis:
     score: float                # s / lp(len(ids)), (B1)
 
 
-def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, policy="slide", use_cache=True, **modules):
+def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, policy="slide", use_cache=True,
+           **modules):
     """Return up to beam_width Hypothesis objects, best score first, that continue the prompt ids (T,) by 1 to n tokens.
 
-    Nothing is random; of equal candidates the one with the lower parent, then the lower id, goes on. policy, use_cache, modules: see window.py.
+    Nothing is random; of equal candidates the one with the lower parent, then the lower id, goes on. policy, use_cache
+    and modules: see window.py.
+
     Raises ValueError if the prompt is empty, n or beam_width is below 1, length_penalty is negative or not finite, or
     stop_id is no token.
     """
@@ -67,11 +70,11 @@ def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, po
         bound = s.max() / _lp(n, length_penalty)
         if t == n or (len(finished) == beam_width and finished[-1].score >= bound):
             break
-        if not np.array_equal(parents, np.arange(len(z))):                  # mostly the beams do change places
+        if not np.array_equal(parents, np.arange(len(z))):                  # copying the cache costs something
             text.select(parents)
         z = text.read(tokens[:, None])
-    cut = [_hypothesis(row, total, length_penalty) for row, total in zip(made.tolist(), s)]     # cut off after n tokens;
-    return _best(finished + cut, beam_width)                                # if the loop ended early, none of them wins
+    cut = [_hypothesis(row, total, length_penalty) for row, total in zip(made.tolist(), s)]
+    return _best(finished + cut, beam_width)                                # if the loop ended early, none of cut wins
 
 
 def _lp(t, length_penalty):
@@ -95,7 +98,8 @@ def _log_softmax(z):
 
 def _check(ids, n, beam_width, length_penalty, stop_id, vocab_size):
     if ids.ndim != 1 or len(ids) == 0:
-        raise ValueError(f"ids must be the prompt's token ids, shape (T,) with at least one, but has the shape {ids.shape}.")
+        raise ValueError(f"ids must be the prompt's token ids, shape (T,) with at least one, but has the shape "
+                         f"{ids.shape}.")
     for name, value in (("n", n), ("beam_width", beam_width)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, but is {value!r}.")

@@ -7,7 +7,7 @@ order to the terminal: ESC can clear the screen or change the window's title, a 
     a character the encoding has no bytes for        its code: \xe9, \u20ac, \U0001f600
     a control character other than \n and \t         its code: \x1b, \r as \x0d
 
-Tested    tests/test_generate.py.
+Tested    tests/test_console.py.
 """
 import re
 import sys

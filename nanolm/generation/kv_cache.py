@@ -5,10 +5,10 @@ Why this is allowed. Let x^l_t (C,) be the vector at position t after l blocks. 
     l = 0       x^0_t = wte[id_t] + wpe[t]: true.
     l -> l+1    layernorm, linear and mlp work on one position at a time. Attention alone mixes positions:
                     y_t = sum_{s <= t} a_ts v_s,      a_ts = softmax over s <= t of (q_t . k_s / sqrt(D))
-                q_t is a function of x^l_t, and k_s, v_s are functions of x^l_s with s <= t: of ids[0..t], by assumption.
+                q_t is a function of x^l_t, and k_s, v_s are functions of x^l_s, s <= t: of ids[0..t], by assumption.
 
 So a later token changes nothing at an earlier position: old keys and values are final. And all that a new position asks
-of the old ones is their k_s and v_s, in every block; their queries, MLPs and logits are never needed again. Keep k and v:
+of the old ones is their k_s and v_s, in every block; their queries, MLPs and logits are not needed again. Keep k, v:
 
     memory      2 L C numbers a token (GPT-2 small in float32: 73,728 bytes a token, 75 MB for its 1,024 tokens)
     work        one token costs about 2 P + 4 L C n operations (P parameters in the matrix products, n tokens so far),
@@ -57,12 +57,12 @@ def extend(p, ids, kv, config, last=False):
     ids = np.asarray(ids)
     batch_size, room = kv.keys.shape[1], kv.keys.shape[3] - kv.length
     if ids.ndim != 2 or ids.shape[0] != batch_size or ids.shape[1] == 0:
-        raise ValueError(f"ids must have the shape ({batch_size}, T): one row for each row of the cache, and at least one "
-                         f"token, but has {ids.shape}.")
+        raise ValueError(f"ids must have the shape ({batch_size}, T): one row for each row of the cache, and at least "
+                         f"one token, but has {ids.shape}.")
     T = ids.shape[1]
     if T > room:
-        raise ValueError(f"{T} new tokens do not fit: the cache holds {kv.length} of {kv.length + room} positions, and the "
-                         f"model has no more. nanolm.generation.window says what can be done then.")
+        raise ValueError(f"{T} new tokens do not fit: the cache holds {kv.length} of {kv.length + room} positions, and "
+                         f"the model has no more. nanolm.generation.window says what can be done then.")
     start, stop = kv.length, kv.length + T
     mask = masks.causal(T, stop) if T > 1 else None                     # a single new token may attend to everything
 

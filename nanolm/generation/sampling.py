@@ -13,17 +13,17 @@ The order matters: a temperature leaves the k largest the k largest, but it chan
 So top-p comes after temperature, and its shares are those of the k tokens that top-k left.
 
 Rules for the edges. Equal logits: the lower id comes first, for greedy, top-k and top-p alike, so that top_k=1, a tiny
-top_p and temperature 0 all pick the same token. k > V keeps all V. p = 1 keeps all. A logit of -inf is a token that cannot
-be drawn, and it stays so. NaN or +inf, or nothing but -inf, is an error: it comes from broken weights.
+top_p and temperature 0 all pick the same token. k > V keeps all V. p = 1 keeps all. A logit of -inf is a token that
+cannot be drawn, and it stays so. NaN or +inf, or nothing but -inf, is an error: it comes from broken weights.
 
-    logits (..., V), any number of rows, float; every function returns a new float64 array and changes nothing.
+    logits (..., V), any number of rows, float; every function returns float64, and changes nothing it was given.
 
 float64, whatever the model computed in: this is V numbers a token, cheap beside the model, and a temperature of
 1e-50 or a sum of 50,257 small shares is then no special case.
 
 Source    top-k: Fan, Lewis, Dauphin 2018, arXiv:1805.04833, sec. 5.4. top-p ("nucleus"): Holtzman et al. 2020,
-          arXiv:1904.09751, sec. 3.1. repetition penalty: Keskar et al. 2019 (CTRL), arXiv:1909.05858, sec. 4.1; it divides
-          every score by r, which makes a token with a negative score likelier: multiplying those is the usual repair.
+          arXiv:1904.09751, sec. 3.1. repetition penalty: Keskar et al. 2019 (CTRL), arXiv:1909.05858, sec. 4.1; they
+          divide every score by r, which makes a negative one likelier: multiplying those is the usual repair.
 Tested    tests/test_sampling.py.
 """
 import math
@@ -84,7 +84,7 @@ def sharpen(logits, t):
         limit = np.full(z.shape, -np.inf)
         np.put_along_axis(limit, z.argmax(axis=-1)[..., None], 0.0, axis=-1)
         return limit
-    with np.errstate(over="ignore"):                        # a tiny t: the quotient is -inf, a share of zero, as it should
+    with np.errstate(over="ignore"):                        # a tiny t: the quotient is -inf, a share of zero
         return (z - z.max(axis=-1, keepdims=True)) / t
 
 
@@ -101,7 +101,7 @@ def keep_top_p(logits, p):
     """Return logits with all but the smallest set whose shares add up to at least p set to -inf; at least one stays."""
     check(top_p=p)
     z = checked(logits)
-    if p == 1:                                              # a sum of shares may round to 1 too early, or never reach it
+    if p == 1:                                              # a sum of shares may round to 1 too early, or never
         return z
     shares, _ = softmax.forward(z)
     largest_first = np.sort(shares, axis=-1)[..., ::-1]

@@ -12,7 +12,7 @@ made but could still become a stop string, the longest end of the text that begi
 The stop string that is complete first, reading character by character, counts, so the result does not depend on where
 the token boundaries fall. If two are complete at the same character, the longer one does.
 
-Tested    tests/test_generate.py, against decoding everything at the end and cutting it there.
+Tested    tests/test_stopping.py, against decoding everything at the end and cutting it there.
 """
 
 
@@ -27,7 +27,7 @@ def unfinished(data):
 
 
 class WholeCharacters:
-    """Token ids in, text out, a whole number of characters at a time. Joined, the pieces are tokenizer.decode(all ids)."""
+    """Token ids in, text out, whole characters at a time. Joined, the pieces are tokenizer.decode(all ids)."""
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
@@ -41,7 +41,7 @@ class WholeCharacters:
         return self.flush()
 
     def flush(self):
-        """Return the text of what is held back, finished or not; an unfinished character decodes as the tokenizer does."""
+        """Return the text of what is held back; the tokenizer decides what an unfinished character looks like."""
         text, self.held = self.tokenizer.decode(self.held), []
         return text
 
@@ -58,7 +58,7 @@ class StopStrings:
             if not isinstance(stop, str):
                 raise TypeError(f"stop must hold strings, but holds {stop!r}.")
             if stop == "":
-                raise ValueError('stop holds an empty string, which is complete before the first character. Leave it out.')
+                raise ValueError("stop holds an empty string, which would end every text at once. Leave it out.")
         self.held = ""                                              # a beginning of a stop string
         self.stopped = False
 

@@ -21,7 +21,7 @@ from nanolm.generation import stopping
 def generate(p, config, tokenizer, prompt="", max_tokens=200, stream=None, **settings):
     """Return the text that continues prompt. stream, if given, is called with each piece (str) as soon as it is final.
 
-    settings: temperature, top_k, top_p, repetition_penalty, stop, seed, policy, use_cache: see pieces, which does the work.
+    settings: temperature, top_k, top_p, repetition_penalty, stop, seed, policy, use_cache, as in pieces.
     """
     made = []
     for piece in pieces(p, config, tokenizer, prompt, max_tokens, **settings):
@@ -31,8 +31,8 @@ def generate(p, config, tokenizer, prompt="", max_tokens=200, stream=None, **set
     return "".join(made)
 
 
-def pieces(p, config, tokenizer, prompt="", max_tokens=200, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0,
-           stop=(), seed=None, policy="slide", use_cache=True, **modules):
+def pieces(p, config, tokenizer, prompt="", max_tokens=200, temperature=1.0, top_k=None, top_p=1.0,
+           repetition_penalty=1.0, stop=(), seed=None, policy="slide", use_cache=True, **modules):
     """Return a generator of non-empty strings that together continue prompt by at most max_tokens tokens.
 
     stop: strings (or one) before the first of which the text ends. seed: a whole number makes the text reproducible on
@@ -44,8 +44,11 @@ def pieces(p, config, tokenizer, prompt="", max_tokens=200, temperature=1.0, top
     if not isinstance(prompt, str):
         raise TypeError(f"prompt must be a string, not {type(prompt).__name__}.")
     if tokenizer.vocab_size != config.vocab_size:
-        raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens and the model {config.vocab_size}: they do not "
-                         f"belong together. Load both from the same run.")
+        raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens and the model {config.vocab_size}: they do "
+                         f"not belong together. Load both from the same run.")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+        raise ValueError(f"seed must be a whole number, 0 or more, or None for another text each time, but is "
+                         f"{seed!r}.")
     characters, until_stop = stopping.WholeCharacters(tokenizer), stopping.StopStrings(stop)
     ids = prompt_ids(tokenizer, prompt, config.block_size)
     tokens = generation.tokens(p, config, ids, max_tokens, temperature, top_k, top_p, repetition_penalty,

@@ -16,8 +16,8 @@ half as far back.
 Both are pure functions of n. So the cache is only a matter of speed: with and without it the same tokens are seen.
 
 One thread. The products for one new token are too small to share out: BLAS, the library behind them, is held to one
-thread while the model reads. On a busy machine of two cores the second thread did not help but wait: a token of GPT-2
-small (124 million parameters) took 80 to 106 ms with one thread and 371 to 738 ms with two.
+thread while the model reads. On a busy machine of two cores (load 5) the second thread only made the first one wait: a
+token of GPT-2 small took 80 to 106 ms with one thread and 371 to 738 ms with two. An idle machine was not measured.
 
 Tested    tests/test_kv_cache.py: the logits of both policies against gpt2.logits on this window, at every position.
 """
@@ -57,7 +57,8 @@ class Window:
 
     def __init__(self, p, config, policy="slide", use_cache=True, model=gpt2, cache=kv_cache):
         first_seen(0, config.block_size, policy)            # an unknown policy is refused now, not 1,000 tokens later
-        self.p, self.config, self.policy, self.use_cache, self.model, self.cache = p, config, policy, use_cache, model, cache
+        self.p, self.config, self.policy, self.use_cache = p, config, policy, use_cache
+        self.model, self.cache = model, cache
         self.ids = None                                     # (B, n), every token read so far
         self.first = 0                                      # the first of them that the model sees
         self.kv = None
@@ -78,7 +79,7 @@ class Window:
                 logits = self.model.logits(self.p, text[:, first:], self.config)
             elif kv is not None and first == self.first:
                 logits = self.cache.extend(self.p, ids, kv, self.config, last=True)
-            else:                                           # the beginning, or every token has moved: old keys are wrong
+            else:                                           # the beginning, or all positions have moved
                 kv = self.cache.empty(self.p, self.config, len(ids))
                 logits = self.cache.extend(self.p, text[:, first:], kv, self.config, last=True)
         self.ids, self.first, self.kv = text, first, kv     # last: an error on the way leaves the window as it was

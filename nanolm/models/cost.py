@@ -73,7 +73,7 @@ def total(table):
 
 
 def memory(config, batch_size=1, n_tokens=None, itemsize=4):
-    """Return {what: bytes}: weights, gradients, optimizer (AdamW's two averages), activations, kv_cache (of a full context).
+    """Return {what: bytes}: weights, gradients, optimizer (AdamW's two averages), activations, kv_cache (context full).
 
     Training needs the first four, generating the first and the last. Raises ValueError as rows does.
     """
