@@ -67,7 +67,7 @@ wish SHE THING = all SHE wanted was a THING | more than anything SHE wished for 
 first SHE THING = <leg SHE THING PLACE>
 journey SHE THING = 3: <leg SHE THING PLACE> | 2: <finding SHE THING>
 leg SHE THING PLACE = 2: <out SHE PLACE> <journey SHE THING> <back SHE PLACE>
-  | <out SHE PLACE> <meeting SHE ANIMAL> <journey SHE THING> <back SHE PLACE> <farewell ANIMAL>
+  | <out SHE PLACE> <meeting SHE ANIMAL> <journey SHE THING> <back SHE PLACE> <farewell SHE ANIMAL>
 out SHE PLACE = <so> SHE <went> PLACE. | SHE.She <went> PLACE, <weather>.
 so = 2: So | 3: Then | Next | The day after
 went = 3: went | 2: walked | ran | hopped | crept | marched | wandered | rushed | skipped | strolled
@@ -91,9 +91,10 @@ creature = owl | goat | cat | dog | hen | king | giant | robber | miller | donke
 state = asleep | awake | in love | at home | afraid of <fear> | up to something | old | lost | rich | hungry | angry
   | ill
 fear = the dark | <creature>s | water | nothing
-farewell ANIMAL = The <mood> ANIMAL <waved>. | The ANIMAL <waved>.
+farewell SHE ANIMAL = 2: The ANIMAL <waved>. | SHE.She gave the ANIMAL a <present>.
 waved = 2: waved | was still there | bowed | had fallen asleep | said goodbye | wept | smiled | had gone
   | asked for more
+present = 2: kiss | flower | plum | feather | cake | pear | nut
 
 finding SHE THING = And there, <where>, SHE found a THING. | And <where> hung a THING, and nobody else was there.
 where = under a <worn> bench | in the <rain> | among <straw> | on a <tree> tree | beside a <mood> <creature>
