@@ -57,7 +57,7 @@ def check(label, got, expected, rtol=1e-9, atol=1e-12, zero=False):
 def show(thing):
     """Display the source of a function, class or module as it stands in its file.
 
-    In a notebook it is coloured; elsewhere it is printed.
+    In a notebook it is coloured (dark on light, so that a dark page can be read as well); elsewhere it is printed.
     """
     source = inspect.getsource(thing).rstrip()
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -65,7 +65,12 @@ def show(thing):
         print(source)
         return
     from IPython.display import display
-    display({"text/markdown": f"```python\n{source}\n```", "text/plain": source}, raw=True)
+    from pygments import highlight                        # IPython brings it
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+    box = HtmlFormatter(noclasses=True, nobackground=True, prestyles="margin: 0; font: 12px/1.4 monospace; white-space: pre",
+                        cssstyles="background: #f7f7f7; color: #111; padding: 0.6em 0.8em; overflow-x: auto")
+    display({"text/html": highlight(source, PythonLexer(), box), "text/plain": source}, raw=True)
 
 
 def numerical_jacobian(f, x):
