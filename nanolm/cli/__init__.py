@@ -10,6 +10,7 @@ status 1 (2 for arguments that click refuses); set NANOLM_TRACEBACK=1 to see the
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -56,6 +57,7 @@ def commands():
 
 def main():
     """Run the command line; turn the errors that a user can cause into a sentence and an exit status."""
+    warnings.showwarning = lambda message, *where, **more: click.echo(f"Note: {message}", err=True)
     try:
         commands(standalone_mode=False)
     except click.exceptions.Abort:
