@@ -14,7 +14,7 @@ import tiny_run
 from nanolm import text
 from nanolm.layers import attention, gelu
 from nanolm.models import gpt2
-from nanolm.training import checkpoint, metrics, metrics_log, nan_report, plots, report, run_folder, step, trainer
+from nanolm.training import checkpoint, metrics, metrics_log, nan_report, plots, report, run_folder, trainer
 from nanolm.training.settings import Settings
 
 
@@ -338,3 +338,35 @@ def test_baselines_are_measured_if_none_are_given(tmp_path):
 def test_training_imports_neither_matplotlib_nor_numba():
     code = "import sys, nanolm.training.trainer; assert not {'matplotlib', 'numba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(text.__file__).parents[2])
+
+
+@pytest.mark.parametrize("changes", [{"clip": 0.01}, {"clip": 0.0, "l2": 0.3}, {"clip": 0.0, "l1": 0.02}])
+def test_three_steps_of_a_run_written_out(tmp_path, changes):
+    """Batches, dropout, penalties, clipping, schedule, AdamW, and decay of matrices only: as the settings say."""
+    s = tiny_run.SETTINGS.changed(steps=3, eval_every=3, l1=0.0, dtype="float64", warmup=0.34).changed(**changes)
+    tiny_run.train(tmp_path / "run", settings=s)
+    p = gpt2.init(tiny_run.CONFIG, np.random.default_rng(s.seed), np.float64)
+    params = trainer.parameters.flatten(p)
+    m, v = ({name: 0 * w for name, w in params.items()} for _ in range(2))
+    batches = run_folder.open_run(tmp_path / "run").batches()
+    for t, lr in enumerate([s.lr, s.lr, s.lr * (0.1 + 0.9 * 0.5)]):     # one step of warm-up, half a cosine over two
+        ids, targets = batches.next()
+        parts = []
+        for k, rows in enumerate((slice(0, 3), slice(3, 6))):
+            rng = np.random.default_rng([s.seed, t, k])
+            _, cache = gpt2.forward(p, ids[rows], targets[rows], tiny_run.CONFIG, rng=rng)
+            parts.append(trainer.parameters.flatten(gpt2.backward(cache)))
+        grads = {name: (parts[0][name] + parts[1][name]) / 2 for name in params}
+        for name, w in params.items():
+            if w.ndim == 2:
+                grads[name] = grads[name] + s.l2 * w + s.l1 * np.sign(w)
+        norm = math.sqrt(sum((g ** 2).sum() for g in grads.values()))
+        for name, w in params.items():
+            g = grads[name] * (min(1, s.clip / norm) if s.clip else 1)
+            m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
+            v[name] = s.beta2 * v[name] + (1 - s.beta2) * g ** 2
+            w *= 1 - lr * s.weight_decay * (w.ndim == 2)
+            w -= lr * m[name] / (1 - s.beta1 ** (t + 1)) / (np.sqrt(v[name] / (1 - s.beta2 ** (t + 1))) + s.eps)
+    trained = tiny_run.weights(tmp_path / "run")
+    for name, w in params.items():
+        np.testing.assert_allclose(trained["model." + name], w, rtol=1e-9, atol=1e-11, err_msg=name)

@@ -29,4 +29,5 @@ def keep_freed():
         return False
     libc = ctypes.CDLL(None)                            # the C library that this process runs on already
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 * 2**20))
-    return all([libc.mallopt(name, value) == 1 for name, value in settings])
+    agreed = [libc.mallopt(name, value) == 1 for name, value in settings]
+    return all(agreed)
