@@ -8,7 +8,7 @@ Both kinds are used in the same way:
     tokenizer = text.train("bpe", corpus, vocab_size=1024)       or  Characters.train(corpus), BPE.train(corpus, 1024)
     ids = tokenizer.encode("Any text.")                          1-D NumPy array of int32, each in 0 ... vocab_size - 1
     tokenizer.decode(ids)                                        "Any text.", for every str without exception
-    tokenizer.token_bytes(ids[0])                                the bytes one token stands for, for printing as it comes
+    tokenizer.token_bytes(ids[0])                                the bytes one token stands for, to print as it comes
     tokenizer.save(folder);  text.load(folder)                   through the file tokenizer.json
 
 A tokenizer is a class, where a layer is two functions, because it has a state: its vocabulary. The state never changes

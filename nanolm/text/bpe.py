@@ -61,7 +61,7 @@ class BPE:
         self.special = {name: len(self._tokens) + i for i, name in enumerate(special)}
         if len(self.special) != len(special):
             raise ValueError(f"two special tokens have the same name: {list(special)}.")
-        self._tokens += [utf8.to_bytes(name) for name in special]
+        self._tokens += [name.encode("utf-8") for name in special]
         self._cache = {}                                                     # pre-token -> tuple of ids
 
     @classmethod
@@ -132,8 +132,8 @@ class BPE:
 
     def save(self, folder):
         """Write folder/tokenizer.json, whole or not at all: the merges as GPT-2 writes them, and the special names."""
-        pairs = [[byte_alphabet.show(self._tokens[i]) for i in pair] for pair in self.merges]
-        store.write(folder, {"type": "bpe", "merges": [" ".join(pair) for pair in pairs], "special": list(self.special)})
+        lines = [" ".join(byte_alphabet.show(self._tokens[i]) for i in pair) for pair in self.merges]
+        store.write(folder, {"type": "bpe", "merges": lines, "special": list(self.special)})
 
     @classmethod
     def load(cls, folder):
@@ -144,6 +144,9 @@ class BPE:
 def _check_special(special):
     if isinstance(special, str):
         raise TypeError(f"special must be a list of names, but came as the str {special!a}. Write [{special!a}].")
+    for name in special:
+        if not isinstance(name, str) or not name or any("\ud800" <= character <= "\udfff" for character in name):
+            raise ValueError(f"the name of a special token must be a str of whole characters, but one is {name!a}.")
 
 
 def _byte_ids(word):

@@ -24,11 +24,12 @@ Counting all pairs again for each merge would cost the whole corpus each time. T
 word is kept once, with its count; `where` knows which words hold a pair, and only those are visited; a heap hands
 out the commonest pair.
 
-Source    Sennrich, Haddow, Birch 2016, arXiv:1508.07909, algorithm 1; the toy words are theirs (figure 1).
+Source    Sennrich, Haddow, Birch 2016, arXiv:1508.07909, algorithm 1; the toy words are from it.
 Tested    tests/test_bpe.py, against a version that counts everything again.
 """
 import heapq
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 
 def learn(word_counts, n_merges, first_id, progress=None):
@@ -42,7 +43,7 @@ def learn(word_counts, n_merges, first_id, progress=None):
     pair_count = Counter()
     where = defaultdict(set)                                 # pair -> indices of words that hold it, or once held it
     for index, word in enumerate(words):
-        for pair in zip(word, word[1:]):
+        for pair in pairwise(word):
             pair_count[pair] += counts[index]
             where[pair].add(index)
     heap = [(-count, pair) for pair, count in pair_count.items()]
@@ -58,10 +59,10 @@ def learn(word_counts, n_merges, first_id, progress=None):
         new_pairs = set()
         for index in where.pop(pair):
             word, count = words[index], counts[index]
-            for old in zip(word, word[1:]):                  # take the word out of the counts ...
+            for old in pairwise(word):                       # take the word out of the counts ...
                 pair_count[old] -= count
             word = words[index] = join(word, pair, joined)
-            for new in zip(word, word[1:]):                  # ... and put it back, with the pair joined
+            for new in pairwise(word):                       # ... and put it back, with the pair joined
                 pair_count[new] += count
                 if joined in new:
                     new_pairs.add(new)

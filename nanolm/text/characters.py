@@ -1,4 +1,4 @@
-"""One token a character: the simplest tokenizer that loses nothing.
+r"""One token a character: the simplest tokenizer that loses nothing.
 
     id        0 ... 255        the bytes 0 to 255
     id      256 ... V - 1      the characters of the training text that are not ASCII, in order of their numbers
@@ -7,7 +7,9 @@ An ASCII character is one byte in UTF-8, the very same number, so its token is t
 beyond ASCII that training never saw is written as its two to four UTF-8 bytes, one token each. So every str can be
 encoded, and decodes to itself; a text with the characters of the training text has exactly one token a character.
 
-    Characters.train("caf\u00e9").encode("\u00e9a\u00e8")    ->  256 (the e acute it knows), 97, 195 168 (an e grave: two bytes)
+    Characters.train("caf\u00e9").encode("\u00e9a\u00e8")    ->    256, 97, 195, 168
+
+is an e acute, which it knows, an a, and an e grave, which it does not know, as two bytes.
 
 The other way round there is no choice to make: each token stands for some bytes, and decode joins them.
 

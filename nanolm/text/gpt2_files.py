@@ -7,7 +7,7 @@ Both show a byte as one printable character (byte_alphabet.py). The second file 
 special tokens, since ids follow from the merges; it is read to make sure that the two belong together. A token that no
 merge makes must be special, named <|...|>; any other shows that vocab.bpe was cut short.
 
-Source    Radford and others 2019, GPT-2, encoder.py.   Tested  tests/test_bpe.py, tests/peers/test_tiktoken.py.
+Source    Radford and others 2019, GPT-2, encoder.py.   Tested  tests/test_gpt2_files.py, tests/peers/test_tiktoken.py.
 """
 from pathlib import Path
 
@@ -32,19 +32,19 @@ def read(encoder_json, vocab_bpe):
     tokens = [byte_alphabet.SYMBOLS[byte] for byte in byte_alphabet.ORDER] + [line.replace(" ", "") for line in lines]
     for token_id, token in enumerate(tokens):
         if ids.get(token) != token_id:
-            raise ValueError(f"{encoder_json} gives the token {token!a} the id {ids.get(token)}, but by {vocab_bpe} it is "
-                             f"{token_id}. The two files do not belong together, or one is damaged.")
+            raise ValueError(f"{encoder_json} gives the token {token!a} the id {ids.get(token)}, but by {vocab_bpe} it "
+                             f"is {token_id}. The two files do not belong together, or one is damaged.")
     special = sorted(ids.keys() - set(tokens), key=ids.get)
     for token_id, name in enumerate(special, len(tokens)):
         if ids[name] != token_id or not (name.startswith("<|") and name.endswith("|>")):
-            raise ValueError(f"{encoder_json} has the token {name!a}, id {ids[name]}, which no merge in {vocab_bpe} makes, "
-                             f"and which is no special token <|...|> with the next free id, {token_id}. {vocab_bpe} may "
-                             f"be truncated, or not belong to it.")
+            raise ValueError(f"{encoder_json} has the token {name!a}, id {ids[name]}, which no merge in {vocab_bpe} "
+                             f"makes, and which is no special token <|...|> with the next free id, {token_id}. "
+                             f"{vocab_bpe} may be truncated, or not belong to it.")
     return merges, special
 
 
 def pairs(lines):
-    """Return the merges ["h e", "he llo", ...] as pairs of ids: a byte's is its place in ORDER, a merge's 256 + line."""
+    """Return the merges ["h e", "he llo", ...] as pairs of ids. Raises ValueError if one joins unknown tokens."""
     ids = {byte_alphabet.SYMBOLS[byte]: token_id for token_id, byte in enumerate(byte_alphabet.ORDER)}
     result = []
     for line in lines:
@@ -52,7 +52,7 @@ def pairs(lines):
         if len(parts) != 2 or parts[0] not in ids or parts[1] not in ids:
             raise ValueError(f"merge {len(result)}, {line!a}, is not two tokens known by then with a space between.")
         result.append((ids[parts[0]], ids[parts[1]]))
-        ids["".join(parts)] = 256 + len(result) - 1
+        ids["".join(parts)] = 255 + len(result)                             # the first merge makes token 256
     return result
 
 

@@ -10,12 +10,13 @@ training would have cut it.
     l o w e s t  ->  l o w es t  ->  l o w est  ->  lo w est  ->  low est
 
 The plain way, to look at all neighbours again in each round, needs up to n rounds of n looks for n bytes. That is well
-enough for words, but a million letters without a space (a DNA sequence, a hostile prompt) would take days. So the merges
-that are possible now wait in a heap, and each round costs log n. For the words of English both take the same time.
+enough for words, but a million letters without a space (a DNA sequence, a hostile prompt) would take days. So the
+merges that are possible now wait in a heap, and each round costs log n. For English words both take about as long.
 
 Source    Sennrich, Haddow, Birch 2016, arXiv:1508.07909.   Tested  tests/test_bpe.py, against the plain way.
 """
 import heapq
+from itertools import pairwise
 
 
 def merge(ids, merges):
@@ -24,7 +25,7 @@ def merge(ids, merges):
     end = len(ids)
     left = list(range(-1, end - 1))                          # place of the token before; -1: none
     right = list(range(1, end + 1))                          # place of the token after; end: none
-    heap = [(merges[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in merges]
+    heap = [(merges[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in merges]
     heapq.heapify(heap)                                      # learned first comes first, and then leftmost
 
     while heap:

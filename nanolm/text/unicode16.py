@@ -22,7 +22,7 @@ points that Unicode 16.0 had not assigned.
 Each entry is a code point or a range first-last, both included, in hexadecimal.
 
 Source    The Unicode Standard, version 16.0 (2024), UnicodeData.txt and PropList.txt, as Rust's regex reports them.
-Tested    tests/test_bpe.py against unicodedata; tests/peers/test_tiktoken.py against tiktoken, every code point.
+Tested    tests/test_splitter.py against unicodedata; tests/peers/test_tiktoken.py against tiktoken, every code point.
 """
 
 SPACES = """

@@ -33,7 +33,7 @@ def matched_by(pattern, code_points=EVERY):
     return {c for c in code_points if encoding.encode_ordinary(chr(c))}
 
 
-if matched_by(r"\p{L}", [0x1C89, 0x088F]) != {0x1C89}:                       # letters since Unicode 16, since Unicode 17
+if matched_by(r"\p{L}", [0x1C89, 0x088F]) != {0x1C89}:                       # letters since Unicode 16, and since 17
     pytest.skip("this tiktoken does not go by Unicode 16.0 as nanolm does (unicode16.py says why); compare with 0.14",
                 allow_module_level=True)
 
@@ -94,13 +94,13 @@ def test_every_code_point(ours, theirs):
 
 def contexts(c):
     """The character beside and between letters, spaces, numbers, punctuation, itself and English endings."""
-    return (f"{c}", f"a{c}", f"{c}a", f"a{c}b", f" {c}", f"{c} ", f"a {c} b", f"a  {c}  b", f"1{c}2", f"1 {c} 2", f".{c}.",
-            f"{c}{c}", f" {c}{c} ", f"\n{c}\n", f"\t{c}a", f"a{c} \n", f"{c}'s", f"'{c}s", f"'s{c}", f"e{c}\u0301", f"\xa0{c}x",
-            f"\u200b{c}", f"\U0001f600{c}\ufe0f")
+    return (f"{c}", f"a{c}", f"{c}a", f"a{c}b", f" {c}", f"{c} ", f"a {c} b", f"a  {c}  b", f"1{c}2", f"1 {c} 2",
+            f".{c}.", f"{c}{c}", f" {c}{c} ", f"\n{c}\n", f"\t{c}a", f"a{c} \n", f"{c}'s", f"'{c}s", f"'s{c}",
+            f"e{c}\u0301", f"\xa0{c}x", f"\u200b{c}", f"\U0001f600{c}\ufe0f")
 
 
 def test_code_points_in_many_contexts(ours, theirs):
-    """Each border of a class and both sides of it, all of Latin-1 and General Punctuation, and 3,000 drawn at random."""
+    """Both sides of each border of a class, all of Latin-1 and General Punctuation, and 3,000 drawn at random."""
     chosen = {*range(0x300), *range(0x2000, 0x2070), *range(0xFE00, 0xFE10), *range(0xFFF0, 0x10000), 0x10FFFF}
     for table in (unicode16.SPACES, unicode16.LETTERS, unicode16.NUMBERS):
         for entry in table.split():
@@ -112,9 +112,10 @@ def test_code_points_in_many_contexts(ours, theirs):
             assert ours.encode(s).tolist() == theirs.encode_ordinary(s), (hex(c), s)
 
 
-PIECES = st.sampled_from([*"aZ\u00e9\u4e2d1\u00b2\u0663.'-\u2019 \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u180e\u2003\u2028"
-                          "\u2029\u202f\u205f\u200b\u200d\u2060\u3000\ufeff\u0301\ufe0f\U0001f600\U0001f3fd\ue000\U000f0000\x00"
-                          "\u0378\U0003d000\u088f", "'s", "'ll", "'S", "  ", "the", " the", "<|endoftext|>"])
+PIECES = st.sampled_from([*"aZ\u00e9\u4e2d1\u00b2\u0663.'-\u2019 \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u180e"
+                          "\u2003\u2028\u2029\u202f\u205f\u200b\u200d\u2060\u3000\ufeff\u0301\ufe0f\x00\ue000"
+                          "\u0378\u088f\U0001f600\U0001f3fd\U000f0000\U0003d000", "'s", "'ll", "'S", "  ", "the",
+                          " the", "<|endoftext|>"])
 
 
 @settings(max_examples=500)
@@ -141,7 +142,7 @@ def test_where_the_two_differ(ours, theirs):
 
 
 def test_long_runs(ours, theirs):
-    for s in ("a" * 5000, " " * 5000, "ab" * 3000, "\n " * 3000, "!" * 5000, "\u4e2d" * 3000, "acgt" * 2000, "1" * 5000):
+    for s in ("a" * 5000, " " * 5000, "ab" * 3000, "\n " * 3000, "!" * 5000, "\u4e2d" * 3000, "acgt" * 2000):
         same(ours, theirs, s)
 
 
