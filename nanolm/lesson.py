@@ -5,7 +5,7 @@
     J = numerical_jacobian(f, x)                        all dy_i/dx_j, shaped y.shape + x.shape
     fig, axes = figure(1, 2)                            matplotlib's, white behind, letters large enough to read
 
-Needs matplotlib for `figure` only, and nothing of Jupyter: outside a notebook `show` prints.
+Needs matplotlib for `figure` only, and nothing of Jupyter: outside a notebook `show` prints. (IPython brings pygments.)
 Tested  tests/test_lesson.py.
 """
 import inspect
@@ -36,7 +36,7 @@ def check(label, got, expected, rtol=1e-9, atol=1e-12, zero=False):
         raise AssertionError(f"{label}: the shapes differ, got {got.shape}, expected {expected.shape}.")
     if got.size == 0:
         raise AssertionError(f"{label}: there is nothing to compare, both arrays are empty, {got.shape}.")
-    truth = expected.dtype.kind == "b"                                                  # True or False: False is an answer, not a zero
+    truth = expected.dtype.kind == "b"                                     # False is an answer, not a zero
     got, expected = (a.astype(np.result_type(a, np.float64)) for a in (got, expected))       # integers, booleans and float32 too
     with np.errstate(invalid="ignore"):                                                 # inf - inf, where both are inf
         error = np.where(got == expected, 0.0, np.abs(got - expected))
@@ -65,11 +65,12 @@ def show(thing):
         print(source)
         return
     from IPython.display import display
-    from pygments import highlight                        # IPython brings it
+    from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
-    box = HtmlFormatter(noclasses=True, nobackground=True, prestyles="margin: 0; font: 12px/1.4 monospace; white-space: pre",
-                        cssstyles="background: #f7f7f7; color: #111; padding: 0.6em 0.8em; overflow-x: auto")
+    box = HtmlFormatter(noclasses=True, nobackground=True,
+                        cssstyles="background: #f7f7f7; color: #111; padding: 0.6em 0.8em; overflow-x: auto",
+                        prestyles="background: inherit; color: inherit; margin: 0; font: 11px/1.45 monospace; white-space: pre")
     display({"text/html": highlight(source, PythonLexer(), box), "text/plain": source}, raw=True)
 
 

@@ -32,7 +32,8 @@ def main(argv=None):
         return 2
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))   # kernels import nanolm
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    import matplotlib.font_manager                            # noqa: F401  builds its cache here, and not with a warning in an output
+    import matplotlib.font_manager  # noqa: F401 (builds its cache here, and not with a warning in a notebook's output)
+
     width = max(len(p.name) for p in chosen)
     print(f"{'notebook':<{width}}  {'seconds':>7}  result", flush=True)
     failures = []
@@ -79,7 +80,7 @@ def run(path, write, limit=LIMIT):
             if str(ROOT) in str(output):
                 return seconds, f"cell {number} shows a path of this machine, {ROOT}"
             if " at 0x" in str(output):
-                return seconds, f"cell {number} shows an address in memory, another one each time; end its last line with a semicolon"
+                return seconds, f"cell {number} shows an address in memory; end its last line with a semicolon"
     if write:
         store(notebook, path)
     elif bare:

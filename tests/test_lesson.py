@@ -84,6 +84,16 @@ def test_source_is_that_of_the_file(capsys):
     assert "def backward(dy, cache):" in capsys.readouterr().out
 
 
+def test_in_a_notebook_source_comes_as_html_and_as_text(monkeypatch):
+    IPython = pytest.importorskip("IPython")
+    shown = []
+    monkeypatch.setattr(IPython, "get_ipython", object)
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append(data))
+    show(layernorm.backward)
+    assert shown[0]["text/plain"].startswith("def backward(dy, cache):")
+    assert "backward</span>(dy, cache):" in shown[0]["text/html"] and "background: #f7f7f7" in shown[0]["text/html"]
+
+
 def test_figures_are_white():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

@@ -1,0 +1,125 @@
+"""The exercises of the notebooks: solved, they say so; not written, they say so; wrong, they say what is wrong.
+
+The code cells of a notebook run here one after the other, without Jupyter, with a solution in place of the empty one.
+"""
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+
+CHECKER = '''
+def my_check(forward, backward, *args):
+    rng, h = np.random.default_rng(1), 1e-5
+    y, cache = forward(*args)
+    dy = rng.standard_normal(np.shape(y)) if np.ndim(y) else float(rng.standard_normal())
+    got = backward(dy, cache)
+    got = got if isinstance(got, tuple) else (got,)
+    expected = []
+    for k, a in enumerate(args):
+        if np.issubdtype(a.dtype, np.floating):
+            slope = np.zeros_like(a)
+            for i in np.ndindex(a.shape):
+                ends = []
+                for step in (h, -h):
+                    b = a.copy()
+                    b[i] += step
+                    ends.append(np.sum(dy * forward(*args[:k], b, *args[k + 1:])[0]))
+                slope[i] = (ends[0] - ends[1]) / (2 * h)
+            expected.append(slope)
+    largest = max(np.abs(e).max() for e in expected)
+    if [g.shape for g in got] != [e.shape for e in expected]:
+        return False
+    return all((np.abs(g - e) <= 1e-5 * np.abs(e) + 1e-7 * largest).all() for g, e in zip(got, expected))
+'''
+
+LAYERNORM = '''
+def mine(dy, cache):
+    x, weight, mean, rstd = cache
+    n, C, dn = (x - mean) * rstd, x.shape[-1], dy * weight
+    dx = rstd * (dn - dn.mean(axis=-1, keepdims=True) - n * (dn * n).mean(axis=-1, keepdims=True))
+    return dx, (dy * n).reshape(-1, C).sum(axis=0), dy.reshape(-1, C).sum(axis=0)
+'''
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs a notebook with a cell replaced, and returns what its last exercise cell printed."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+
+    def with_solution(name, definition, solution, check):
+        cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+        assert sum(s.startswith(definition) for s in sources) == sum(check in s for s in sources) == 1
+        names = {}
+        for source in sources:
+            if check in source:
+                capsys.readouterr()
+            exec(solution if source.startswith(definition) and solution else source, names)
+            if check in source:
+                return capsys.readouterr().out
+    yield with_solution
+    import matplotlib.pyplot as plt
+    plt.close("all")
+
+
+def checker(run, solution):
+    return run("00_gradients", "def my_check(", solution, "jury(my_check)")
+
+
+def test_the_checker_exercise(run):
+    assert "is not written yet" in checker(run, None)
+    said = checker(run, CHECKER)
+    assert "wrong ones caught:     12 of 12" in said and "right ones left alone: 9 of 9" in said
+
+
+@pytest.mark.parametrize("right, wrong, told", [
+    ("else float(rng.standard_normal())", "else 1.0", "cross-entropy, dloss ignored"),
+    ("dy = rng.standard_normal(np.shape(y))", "dy = np.ones(np.shape(y))", "softmax, plain average"),
+    ("1e-7 * largest", "1e-8", "tiny gradients, zeros"),
+    (" + 1e-7 * largest", "", "right, but rejected: attention with key bias"),
+    ("h = np.random.default_rng(1), 1e-5", "h = np.random.default_rng(1), 1e-10", "is h far from 1e-5"),
+    ("(np.abs(g - e) <= 1e-5 * np.abs(e) + 1e-7 * largest).all()", "not (np.abs(g - e) > 1e-5 * np.abs(e) + 1e-7 * largest).any()",
+     "gelu, 0 / 0"),
+])
+def test_the_checker_exercise_names_what_slipped_through(run, right, wrong, told):
+    assert right in CHECKER
+    said = checker(run, CHECKER.replace(right, wrong))
+    assert told in said and "All of them" not in said
+
+
+def test_the_layernorm_exercise(run):
+    def backward(solution):
+        return run("05_layernorm", "def mine(", solution, "\ncheck_mine()")
+
+    assert "is not written yet" in backward(None)
+    said = backward(LAYERNORM)
+    assert "5 of 5 cases right" in said and "ok  the same losses as with nanolm's own" in said
+    said = backward(LAYERNORM.replace(" - dn.mean(axis=-1, keepdims=True)", ""))
+    assert "0 of 5 cases right" in said and "the same losses" not in said
+
+
+def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
+    """A broken notebook, one that warns, one without outputs and a good one: the table and the exit code say so."""
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    import sys
+    for name in ("PYTHONPATH", "MPLBACKEND"):                # the runner sets them; this puts them back
+        monkeypatch.setenv(name, "")
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))
+    monkeypatch.delitem(sys.modules, "run", raising=False)
+    import run as runner
+    for name, source in {"1_error": "1 / 0", "2_warns": "import sys\nprint('careful', file=sys.stderr)", "3_good": "print(6 * 7)"}.items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path / f"{name}.ipynb")
+    monkeypatch.setattr(runner, "HERE", tmp_path)
+    assert runner.main([]) == 1
+    said = capsys.readouterr().out
+    assert "FAILED: ZeroDivisionError" in said and "FAILED: cell 0 warns: careful" in said
+    assert "FAILED: it is stored without outputs" in said and "0 of 3 notebooks" in said
+    assert runner.main(["good", "--write"]) == 0 and runner.main(["good"]) == 0
+    assert json.loads((tmp_path / "3_good.ipynb").read_text())["cells"][0]["outputs"][0]["text"] == ["42\n"]
+    assert runner.main(["nothing"]) == 2
+    assert not list(tmp_path.glob("*.tmp"))
