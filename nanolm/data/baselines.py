@@ -23,7 +23,7 @@ from nanolm.data import ngram
 
 NAMES = ("uniform", "unigram", "bigram", "trigram", "4-gram", "5-gram",
          "zlib alone", "zlib after training", "lzma alone", "lzma after training")
-LIMIT = 10_000_000              # characters of training text that are counted and compressed: the last ones
+LIMIT = 5_000_000               # characters of training text that are counted and compressed: the last ones
 
 
 def measure(train, validation, progress=None, limit=LIMIT):

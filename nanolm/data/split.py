@@ -131,7 +131,7 @@ def chunks(text, size):
     while len(text) - start > size:
         low, high = start + size, min(start + 2 * size, len(text))
         cut = low
-        for boundary in (r"\n[^\S\n]*\n\s*", r"\n+", r"\s+"):
+        for boundary in (BLANK_LINES.pattern, r"\n", r"\s+"):
             match = re.compile(boundary).search(text, low, high)
             if match:
                 cut = match.end()
