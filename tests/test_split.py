@@ -129,7 +129,7 @@ def test_chunks_end_at_a_blank_line_if_there_is_one_and_never_loop():
     assert all(piece.endswith(" ") for piece in split.chunks(text.replace("\n\n", " "), 60)[:-1])
     code = "\n\n".join(f"def f{i}():\n\n    return {i}" for i in range(100))
     starts = {piece[:7] for size in range(40, 90) for piece in split.chunks(code, size)[1:-1]}
-    assert "    ret" in starts and all(start in ("    ret", "def f" + start[5:]) for start in starts)    # indented still
+    assert "    ret" in starts and all(start in ("    ret", "def f" + start[5:]) for start in starts)
     assert [len(piece) for piece in split.chunks("x" * 100, 30)] == [30, 30, 30, 10]
     with pytest.raises(ValueError, match="at least 1"):
         split.chunks("abc", 0)
