@@ -18,11 +18,16 @@ def square_backward(dy, cache):
     return 2 * cache[0] * dy
 
 
+def unwrapped(report):
+    """Return the text of the report with its lines joined."""
+    return " ".join(str(report).split())
+
+
 def check_square(backward, forward=square, **options):
     return gradcheck.check(gradcheck.pair(forward, backward), rng.standard_normal((3, 4)), **options)
 
 
-# ------------------------------------------------------------------------------------------------ what the report says
+# -------------------------------------------------------------------------------- what the report says
 def test_right_layer():
     report = gradcheck.check(layernorm, x, weight, bias, eps=1e-3)
     assert report.passed and bool(report) and report.raise_if_failed() is report
@@ -39,11 +44,13 @@ def test_wrong_entry_is_named_with_got_and_expected():
         return dx
     report = check_square(backward)
     g, = report.gradients
-    assert g.verdict == "wrong" and g.where == (1, 2) and g.error == pytest.approx(0.5) and g.got - g.expected == pytest.approx(0.5)
+    assert g.verdict == "wrong" and g.where == (1, 2) and g.error == pytest.approx(0.5)
+    assert g.got - g.expected == pytest.approx(0.5)
     assert g.wrong.sum() == 1 and g.wrong[1, 2]
     assert g.steps == pytest.approx((0.5, 0.5))
     text = str(report)
-    assert "1 of 12 entries wrong" in text and "[1,2]" in text and "5.0e-01" in text and "does not shrink with the step" in text
+    for words in ("1 of 12 entries wrong", "[1,2]", "5.0e-01", "does not shrink with the step"):
+        assert words in text
     with pytest.raises(AssertionError, match="1 of 12 entries wrong"):
         report.raise_if_failed()
 
@@ -63,8 +70,9 @@ def test_shape_dtype_and_count():
     assert "Its shape is (2, 3, 5), expected (5,)" in str(report) and report.gradients[1].got_shape == (2, 3, 5)
     report = check_square(lambda dy, c: square_backward(dy, c).astype(np.float32))
     assert report.gradients[0].got_dtype == np.float32 and "expected float64" in str(report)
-    report = gradcheck.check(gradcheck.pair(layernorm.forward, lambda dy, c: layernorm.backward(dy, c)[:2]), x, weight, bias)
-    assert not report.passed and "returned 2 gradients, expected 3: dx, dweight, dbias" in str(report).replace("\n    ", " ")
+    two = gradcheck.pair(layernorm.forward, lambda dy, c: layernorm.backward(dy, c)[:2])
+    report = gradcheck.check(two, x, weight, bias)
+    assert not report.passed and "returned 2 gradients, expected 3: dx, dweight, dbias" in unwrapped(report)
 
 
 def test_written_and_second_call():
@@ -108,7 +116,7 @@ def test_patterns_are_named():
     assert "Every entry is 3 times" in check_square(lambda dy, c: 3 * square_backward(dy, c)).gradients[0].reason
     assert "zero everywhere" in check_square(lambda dy, c: 0 * dy).gradients[0].reason
     a = rng.standard_normal((3, 3))
-    pair = gradcheck.pair(linear.forward, lambda dy, c: (linear.backward(dy, c)[0], linear.backward(dy, c)[1].T, dy.sum(0)))
+    pair = gradcheck.pair(linear.forward, lambda dy, c: (dy @ c[1].T, (c[0].T @ dy).T, dy.sum(0)))
     assert "transpose" in gradcheck.check(pair, a, a + 1, a[0].copy()).gradients[1].reason
 
 
@@ -117,6 +125,8 @@ def test_text_is_ascii_and_narrow_whatever_it_holds():
         raise ValueError("d\u00e9riv\u00e9e \u2202x " + "x" * 300)
     text = str(check_square(backward))
     assert text.isascii() and max(map(len, text.splitlines())) < 100 and "backward raised ValueError" in text
+    greek = gradcheck.pair(lambda θ: (θ * θ, (θ,)), lambda dy, c: dy)
+    assert str(gradcheck.check(greek, x)).isascii() and gradcheck.check(greek, x).gradients[0].name == "θ"
 
 
 def test_pictures():
@@ -137,14 +147,13 @@ def test_pictures():
     assert "base64" in gradcheck.check_layer("gpt2")._repr_html_()
 
 
-# ------------------------------------------------------------------------------------------------ what is refused
+# -------------------------------------------------------------------------------- what is refused
 @pytest.mark.parametrize("call, words", [
     (lambda: gradcheck.check(layernorm, x.astype(np.float32), weight, bias), ("x is float32", "float64", "1e-7")),
     (lambda: gradcheck.check(layernorm, x, weight.astype(np.float32), bias), ("weight is float32", "astype")),
     (lambda: gradcheck.check(layernorm, np.arange(5), weight, bias), ("x is int", "integer", "small step")),
-    (lambda: check_square(square_backward, wrt=None) and gradcheck.check(gradcheck.pair(square, square_backward), np.arange(3)),
-     ("x is int", "1 + 1e-5")),
-    (lambda: gradcheck.check(gradcheck.pair(square, square_backward), [1.0, 2.0]), ("nothing to differentiate", "list")),
+    (lambda: gradcheck.check(gradcheck.pair(square, square_backward), np.arange(3)), ("x is int", "1 + 1e-5")),
+    (lambda: gradcheck.check(gradcheck.pair(square, square_backward), [1.0, 2.0]), ("nothing to diff", "list")),
     (lambda: gradcheck.check(gradcheck.pair(square, square_backward), x + 0j), ("complex128", "real")),
     (lambda: gradcheck.check(layernorm, x, weight), ("missing a required argument: 'bias'",)),
     (lambda: gradcheck.check(np, x), ("no forward", "pair")),
@@ -164,8 +173,9 @@ def test_type_errors(call, words):
     (lambda: check_square(square_backward, method="forward"), ("method", "forward", "auto")),
     (lambda: check_square(square_backward, wrt=["y"]), ("'y'", "x")),
     (lambda: check_square(square_backward, upstream=np.ones(3)), ("upstream", "(3,)", "(3, 4)")),
-    (lambda: check_square(square_backward, forward=lambda x: (np.abs(x), (x,)), method="complex"), ("complex step", "central")),
+    (lambda: check_square(square_backward, lambda x: (np.abs(x), (x,)), method="complex"), ("complex step", "central")),
     (lambda: gradcheck.check_layer("convolution"), ("convolution", "layernorm")),
+    (lambda: gradcheck.check(layernorm, np.zeros((0, 5)), weight, bias), ("x is empty", "(0, 5)")),
 ])
 def test_value_errors(call, words):
     with pytest.raises(ValueError) as caught:
@@ -173,14 +183,14 @@ def test_value_errors(call, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
-# ------------------------------------------------------------------------------------------------ what it must not be fooled by
+# -------------------------------------------------------------------------------- not to be fooled by
 def test_forward_that_is_not_a_function_or_changes_precision():
     report = check_square(lambda dy, c: dy, lambda x: (x + np.random.random(), ()))
-    assert not report.passed and "another result for the same arguments" in str(report).replace("\n    ", " ")
+    assert not report.passed and "another result for the same arguments" in unwrapped(report)
     report = check_square(square_backward, lambda x: ((x * x).astype(np.float32), (x,)))
     assert not report.passed and "forward returned float32" in str(report)
     report = check_square(square_backward, lambda x: ((x.astype(np.float32) * x).astype(np.float64), (x,)))
-    assert not report.passed                                             # float32 inside: 1e-8 off, central differences too noisy
+    assert not report.passed                                             # float32 inside: central differences too noisy
     report = check_square(square_backward, lambda x: (x * x * np.ones(1), (x,)))
     assert not report.passed and "with float32 arguments, y is float64" in str(report)
     assert check_square(square_backward, lambda x: (x * x * np.ones(1), (x,)), float32=False).passed
@@ -209,7 +219,9 @@ def test_weak_arguments_are_named_and_tried_again_with_better_ones():
     table = rng.standard_normal((6, 2))
     assert not gradcheck.check(gradcheck.pair(embedding.forward, assigned), np.array([3, 1, 2]), table).passed
     report = gradcheck.check(layernorm, np.eye(3), np.ones(3), np.zeros(3))
-    assert report.passed and "one number everywhere in weight, bias" in str(report) and "axes of equal size in x" in str(report)
+    assert report.passed
+    for words in ("one number everywhere in weight, bias", "axes of equal size in x"):
+        assert words in unwrapped(report)
 
 
 def test_true_zeros_are_not_blamed():
@@ -226,7 +238,8 @@ def test_zeros_do_not_pass_for_small_gradients_nor_noise_for_large_ones(scale):
     assert check_square(lambda dy, c: scale * 2 * c[0] * dy, lambda x: (scale * x * x, (x,))).passed
     assert not check_square(lambda dy, c: 0 * dy, lambda x: (scale * x * x, (x,))).passed
     for method in ("auto", "central"):
-        assert not check_square(lambda dy, c: scale * 2.00001 * c[0] * dy, lambda x: (scale * x * x, (x,)), method=method).passed
+        off = gradcheck.pair(lambda x: (scale * x * x, (x,)), lambda dy, c: scale * 2.00001 * c[0] * dy)
+        assert not gradcheck.check(off, x, method=method).passed
 
 
 def test_corners_are_told():
@@ -252,17 +265,17 @@ def test_not_analytic_falls_back_with_a_note():
     assert report.passed and any("disagrees" in note for note in report.notes)
 
 
-# ------------------------------------------------------------------------------------------------ arguments of all kinds
+# -------------------------------------------------------------------------------- all kinds of arguments
 def test_losses_floats_keywords_and_several_dicts():
     assert gradcheck.check(cross_entropy, rng.standard_normal((3, 5)), targets=np.array([1, 1, -100])).passed
-    loss = gradcheck.pair(lambda x: (float(np.sum(x * x)) if x.dtype.kind == "f" else (x * x).sum(), (x,)), lambda d, c: 2 * d * c[0])
+    loss = gradcheck.pair(lambda x: (float(np.sum(x * x)), (x,)), lambda d, c: 2 * d * c[0])
     assert gradcheck.check(loss, rng.standard_normal(4)).passed
     two = gradcheck.pair(lambda x, p, q: (x * p["a"] + q["a"]["b"], (x, p["a"])),
                          lambda dy, c: (dy * c[1], {"a": (dy * c[0]).sum(0)}, {"a": {"b": dy.sum(0)}}))
     report = gradcheck.check(two, x[0], {"a": weight}, {"a": {"b": bias}})
     assert report.passed and [g.name for g in report.gradients] == ["x", "a", "q.a.b"]
     assert gradcheck.check(linear, x, rng.standard_normal((5, 2))).passed                # bias None: dbias None
-    report = gradcheck.check(layernorm, bias=bias, weight=weight, x=x)                    # in forward's order, not the caller's
+    report = gradcheck.check(layernorm, bias=bias, weight=weight, x=x)                    # reported in forward's order
     assert report.passed and [g.name for g in report.gradients] == ["x", "weight", "bias"]
     assert [g.name for g in gradcheck.check(layernorm, x, weight, bias, wrt="weight").gradients] == ["weight"]
 
@@ -291,7 +304,8 @@ def test_model_names_the_wrong_entry():
         return dp
     report = gradcheck.check_model(gradcheck.pair(gpt2.forward, backward), p, ids, ids, config)
     wrong, = [g for g in report.gradients if not g.passed]
-    assert wrong.name == "h.1.mlp.c_fc.weight" and wrong.where == (2, 7) and wrong.error == pytest.approx(1e-6, rel=1e-4)
+    assert wrong.name == "h.1.mlp.c_fc.weight" and wrong.where == (2, 7)
+    assert wrong.error == pytest.approx(1e-6, rel=1e-4)
     report = gradcheck.check_model(gpt2, gpt2.init(config, rng, np.float64), ids, ids, config)
     assert report.passed and any("everywhere" in note for note in report.notes)
-    assert gradcheck.check(gpt2, p, ids, ids, config).passed                              # elementwise, if one has the time
+    assert gradcheck.check(gpt2, p, ids, ids, config).passed                              # elementwise

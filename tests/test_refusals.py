@@ -1,4 +1,4 @@
-"""Rule 10: wrong shapes, ids and dtypes are refused with a sentence that names the argument, what came, what was expected."""
+"""Rule 10: wrong shapes, ids and dtypes are refused in a sentence: the argument, what came, what was expected."""
 import numpy as np
 import pytest
 
@@ -44,15 +44,18 @@ REFUSED = [
     (lambda: cross_entropy.forward(x, np.full((2, 3), 4)), ValueError, ("targets", "4", "0 and 3")),
     (lambda: cross_entropy.forward(x, np.full((2, 3), -1)), ValueError, ("targets", "-1", "-100")),
     (lambda: cross_entropy.forward(x, np.zeros((2, 3))), TypeError, ("targets", "float64", "integers")),
-    (lambda: cross_entropy.forward(x, np.zeros((2, 3), int), label_smoothing=1.0), ValueError, ("label_smoothing", "1.0", "below 1")),
-    (lambda: attention.forward(x, np.zeros((2, 6, 5)), np.zeros((2, 6, 5))), ValueError, ("k", "(2, 6, 5)", "(2, 6, 4)")),
+    (lambda: cross_entropy.forward(x, np.zeros((2, 3), int), label_smoothing=1.0), ValueError,
+     ("label_smoothing", "1.0", "below 1")),
+    (lambda: attention.forward(x, np.zeros((2, 6, 5)), np.zeros((2, 6, 5))), ValueError,
+     ("k", "(2, 6, 5)", "(2, 6, 4)")),
     (lambda: attention.forward(x, x, np.zeros((2, 5, 4))), ValueError, ("v", "(2, 5, 4)", "(2, 3, 4)")),
     (lambda: attention.forward(x, x, x, mask=np.zeros((3, 3))), TypeError, ("mask", "float64", "booleans")),
     (lambda: attention.forward(x, x, x, mask=np.ones((3, 5), bool)), ValueError, ("mask", "(3, 5)", "(2, 3, 3)")),
     (lambda: multihead.forward(x, heads4, 3), ValueError, ("n_head", "3", "4")),
     (lambda: multihead.forward(x[0], heads4, 2), ValueError, ("x", "(3, 4)", "(B, T, C)")),
     (lambda: multihead.forward(x, {"c_attn": heads4["c_attn"]}, 2), ValueError, ("p", "c_proj", "missing")),
-    (lambda: multihead.forward(x, heads4, 2, memory=np.zeros((3, 3, 4))), ValueError, ("memory", "(3, 3, 4)", "(2, S, 4)")),
+    (lambda: multihead.forward(x, heads4, 2, memory=np.zeros((3, 3, 4))), ValueError,
+     ("memory", "(3, 3, 4)", "(2, S, 4)")),
     (lambda: mlp.forward(x, []), TypeError, ("p", "list", "c_fc")),
     (lambda: mlp.forward(x, {**mlp4, "c_gate": 1}), ValueError, ("p", "c_gate", "c_fc")),
     (lambda: block.forward(x, p4, 2, norm="sandwich"), ValueError, ("norm", "sandwich", "pre")),
@@ -60,7 +63,8 @@ REFUSED = [
     (lambda: masks.causal(4, 3), ValueError, ("S", "3", "at least T = 4")),
     (lambda: masks.padding([5], 4), ValueError, ("lengths", "5", "S = 4")),
     (lambda: gpt2.forward(model, ids[0], ids[0], config), ValueError, ("ids", "(3,)", "(B, T)")),
-    (lambda: gpt2.forward(model, np.zeros((1, 5), int), np.zeros((1, 5), int), config), ValueError, ("ids", "(1, 5)", "4")),
+    (lambda: gpt2.forward(model, np.zeros((1, 5), int), np.zeros((1, 5), int), config), ValueError,
+     ("ids", "(1, 5)", "4")),
     (lambda: gpt2.forward(model, ids + 5, ids, config), ValueError, ("ids", "7", "0 and 6")),
     (lambda: gpt2.forward(model, ids, ids[:, :2], config), ValueError, ("targets", "(1, 2)", "(1, 3)")),
     (lambda: gpt2.Config(n_head=5), ValueError, ("n_head", "5", "768")),

@@ -133,9 +133,12 @@ def _rebuild(tree, prefix, tensors):
 
 
 def _refuse(call):
-    """Raise TypeError if there is nothing to differentiate, or if it is in the wrong precision."""
+    """Raise TypeError if nothing can be differentiated or it is in the wrong precision, ValueError if it is empty."""
     tensors = call.tensors()
     for name, array in tensors.items():
+        if array.size == 0:
+            raise ValueError(f"{name} is empty, its shape is {array.shape}: there is nothing to check. "
+                             f"Use axes of at least 2.")
         if array.dtype.kind == "c":
             raise TypeError(f"{name} is {array.dtype}; a gradient check takes real numbers in float64 "
                             f"(it makes them complex itself, for the complex step).")

@@ -11,7 +11,6 @@ import numpy as np
 
 from nanolm.gradcheck import arguments
 
-
 NO_GRADIENT = ("mask", "rng", "memory")       # at None they get no gradient at all; a bias of None gets a None
 
 

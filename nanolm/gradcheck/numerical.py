@@ -70,8 +70,8 @@ def central_pair(f, x, v, y, h=STEP):
     near_after, near_before = f(x + h / 10 * v), f(x - h / 10 * v)
     left, right = (y - near_before) / (h / 10), (near_after - y) / (h / 10)
     # right - left is h f'' for a smooth f, so ten times less at h/10; at a corner it is the same at both.
-    bend, near_bend = np.abs(after - 2 * y + before).max() / h, np.abs(right - left).max()
-    size, rounding = max(np.abs(left).max(), np.abs(right).max()), 1e-13 * np.abs(y).max() / h
+    bend, near_bend = _largest(after - 2 * y + before) / h, _largest(right - left)
+    size, rounding = max(_largest(left), _largest(right)), 1e-13 * _largest(y) / h
     corner = bool(near_bend > 0.5 * bend and near_bend > 1e-3 * size and near_bend > rounding)
     return Central((after - before) / (2 * h), (near_after - near_before) / (h / 5), left, right, corner)
 
@@ -83,8 +83,7 @@ def extrapolate(at_h, at_h10):
     it.
     """
     better = at_h10 + (at_h10 - at_h) / 99
-    size = np.abs(at_h10).max(initial=0.0)
-    return np.where(np.abs(at_h - at_h10) > 1e-4 * size, at_h10, better)
+    return np.where(np.abs(at_h - at_h10) > 1e-4 * _largest(at_h10), at_h10, better)
 
 
 def one_hot(x, i):
@@ -92,3 +91,7 @@ def one_hot(x, i):
     v = np.zeros(x.shape)
     v.flat[i] = 1.0
     return v
+
+
+def _largest(a):
+    return np.max(np.abs(a), initial=0.0)

@@ -39,7 +39,8 @@ def html(report, text=None):
     if picture is None:
         return shown
     data = base64.b64encode(picture).decode("ascii")
-    return shown + f'<img alt="each gradient as a grid; wrong entries are red" src="data:image/png;base64,{data}">'
+    caption = "<p>Each gradient as a grid of entries. Red with a cross: wrong. Grey: right, the darker the larger.</p>"
+    return shown + f'<img alt="gradients, wrong entries in red" src="data:image/png;base64,{data}">' + caption
 
 
 def _panel(axes, gradient):

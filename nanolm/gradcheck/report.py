@@ -107,7 +107,7 @@ class Report:
         return self
 
     def __str__(self):
-        return "\n".join(_lines(self))
+        return "\n".join(_lines(self)).encode("ascii", "backslashreplace").decode()      # a name may be Greek
 
     __repr__ = __str__
 
@@ -126,8 +126,10 @@ def _lines(report):
     total = len(report.gradients)
     if report.passed:
         verdict_line = f"RIGHT: {total} gradient{'s' * (total > 1)}"
+    elif any(g.verdict == "wrong" for g in bad):
+        verdict_line = f"WRONG: {len(bad)} of {total} gradients"
     else:
-        verdict_line = f"WRONG: {len(bad)} of {total} gradients" if bad else "WRONG: the numbers are right, but"
+        verdict_line = "CANNOT TELL, see below" if bad else "WRONG: the numbers are right, but a rule is broken"
     upstreams = f"{report.n_upstreams} upstream gradient{'s' * (report.n_upstreams > 1)}"
     yield from _wrap(f"{report.name}   {verdict_line}", "")
     yield f"({' and '.join(methods) or 'not compared'}, float64, {upstreams})"
@@ -197,5 +199,5 @@ def _number(value, form):
 
 
 def _wrap(text, first):
-    text = text.encode("ascii", "backslashreplace").decode()        # a student's own message may hold anything
+    text = text.encode("ascii", "backslashreplace").decode()        # before wrapping: it gets longer
     return textwrap.wrap(first + text, WIDTH, subsequent_indent="    ")

@@ -1,4 +1,4 @@
-"""Right backwards, written another way than nanolm's: loops, einsum, full Jacobians, other memory layouts. All must pass."""
+"""Right backwards, written another way than nanolm's: loops, einsum, full Jacobians, other layouts. All must pass."""
 import math
 
 import numpy as np
@@ -95,7 +95,8 @@ def positions_by_einsum(dy, cache):
     rows, offset = cache
     T, C = dy.shape[-2:]
     total = np.einsum("ntc->tc", dy.reshape(-1, T, C))
-    return dy.copy(), np.concatenate([np.zeros((offset, C), dy.dtype), total, np.zeros((rows - offset - T, C), dy.dtype)])
+    before, after = np.zeros((offset, C), dy.dtype), np.zeros((rows - offset - T, C), dy.dtype)
+    return dy.copy(), np.concatenate([before, total, after])
 
 
 @right("positions")
@@ -179,7 +180,8 @@ def attention_by_einsum(dy, cache):
     q, k, v, kept, scale, (P, _), c_dropout = cache
     dP = dropout.backward(np.einsum("...td,...sd->...ts", dy, v), c_dropout)
     ds = P * (dP - np.einsum("...ts,...ts->...t", dP, P)[..., None]) * scale
-    return np.einsum("...ts,...sd->...td", ds, k), np.einsum("...ts,...td->...sd", ds, q), np.einsum("...ts,...td->...sd", kept, dy)
+    return (np.einsum("...ts,...sd->...td", ds, k), np.einsum("...ts,...td->...sd", ds, q),
+            np.einsum("...ts,...td->...sd", kept, dy))
 
 
 @right("attention")
@@ -238,7 +240,8 @@ def mlp_on_other_layers(dy, cache):
 
 @right("block")
 def block_on_other_layers(dy, cache):
-    with gradcheck.swap(layernorm, backward=layernorm_through_the_graph), gradcheck.swap(dropout, backward=dropout_by_where):
+    with (gradcheck.swap(layernorm, backward=layernorm_through_the_graph),
+          gradcheck.swap(dropout, backward=dropout_by_where)):
         return block.backward(dy, cache)
 
 
@@ -253,11 +256,13 @@ def block_split_by_linearity(dy, cache):
 
 @right("gpt2")
 def gpt2_on_other_layers(cache):
-    with gradcheck.swap(embedding, backward=embedding_one_hot), gradcheck.swap(layernorm, backward=layernorm_by_jacobians):
+    with (gradcheck.swap(embedding, backward=embedding_one_hot),
+          gradcheck.swap(layernorm, backward=layernorm_by_jacobians)):
         return gpt2.backward(cache)
 
 
 @right("gpt2")
 def gpt2_on_another_loss(cache):
-    with gradcheck.swap(cross_entropy, backward=cross_entropy_by_one_hot), gradcheck.swap(positions, backward=positions_by_einsum):
+    with (gradcheck.swap(cross_entropy, backward=cross_entropy_by_one_hot),
+          gradcheck.swap(positions, backward=positions_by_einsum)):
         return gpt2.backward(cache)

@@ -52,6 +52,11 @@ def test_a_corner_is_seen(function):
     assert near.corner and near.right[0] == pytest.approx(1) and near.left[0] != pytest.approx(1)
 
 
+def test_a_sharp_bend_is_no_corner():
+    at = np.array([np.pi / 600])                                     # the top of a wave: no slope, much curvature
+    assert not numerical.central_pair(lambda x: np.sin(300 * x), at, np.ones(1), np.sin(300 * at)).corner
+
+
 def test_a_corner_close_by_spoils_h_but_not_a_tenth_of_it():
     at = np.array([4e-5])                                            # between h/10 and h
     near = numerical.central_pair(np.abs, at, np.ones(1), np.abs(at))
@@ -71,7 +76,8 @@ def test_a_forward_that_cannot_carry_it_is_named(function):
         numerical.complex_step(function, x, v)
 
 
-@pytest.mark.parametrize("at_h, at_h10, word", [(1e-3, 1e-3, "mistake"), (1e-5, 1e-7, "truncation"), (1e-9, 1e-8, "rounding"),
-                                                (np.nan, 1.0, "no finite")])
+@pytest.mark.parametrize("at_h, at_h10, word", [
+    (1e-3, 1e-3, "mistake"), (1e-5, 1e-7, "truncation"), (1e-9, 1e-8, "rounding"), (np.nan, 1.0, "no finite"),
+])
 def test_the_errors_at_two_steps_speak(at_h, at_h10, word):
     assert word in verdict.behaviour(at_h, at_h10)

@@ -58,8 +58,7 @@ def test_check_sees_the_swapped_function():
     (lambda: gradcheck.swap(layernorm, backwards=zero), ("backwards", "forward and backward")),
     (lambda: gradcheck.swap(layernorm, np=zero), ("np",)),
     (lambda: gradcheck.swap(layernorm), ("no function", "backward=")),
-    (lambda: gradcheck.swap(layernorm, backward=zero(np.ones((2, 3)), own_forward(np.eye(2, 3), np.ones(3), np.ones(3))[1])),
-     ("backward", "tuple", "without calling")),
+    (lambda: gradcheck.swap(layernorm, backward=(1, 2, 3)), ("backward", "tuple", "without calling")),
     (lambda: gradcheck.swap(layernorm, backward=lambda dy: dy), ("(dy)", "(dy, cache)")),
     (lambda: gradcheck.swap("layernorm", backward=zero), ("backward",)),
 ])

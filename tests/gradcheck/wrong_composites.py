@@ -1,4 +1,4 @@
-"""Wrong backwards of multihead, mlp, block and GPT-2, where parameters come in a dict: the checker must reject every one."""
+"""Wrong backwards of multihead, mlp, block and GPT-2, whose parameters come in a dict: the checker must reject them."""
 import numpy as np
 from wrong_layers import wrong
 
@@ -15,7 +15,7 @@ def _with(dp, name, change):
     return unflatten(flat)
 
 
-# ------------------------------------------------------------------------------------------------ multihead
+# -------------------------------------------------------------------------------- multihead
 @wrong("multihead")
 def merged_without_transpose(dy, cache):                                     # M: PERMUTED, passes ones
     def merge(heads):
@@ -98,7 +98,7 @@ def a_none_for_the_mask(dy, cache):
     return (*multihead.backward(dy, cache), None)
 
 
-# ------------------------------------------------------------------------------------------------ mlp
+# -------------------------------------------------------------------------------- mlp
 @wrong("mlp")
 def gelu_skipped(dy, cache):
     with gradcheck.swap(gelu, backward=lambda d, c: d):
@@ -141,7 +141,7 @@ def gradients_widened(dy, cache):                                            # o
     return dx, _with(dp, "c_fc.bias", lambda b: b * np.ones(1))
 
 
-# ------------------------------------------------------------------------------------------------ block
+# -------------------------------------------------------------------------------- block
 @wrong("block")
 def skip_forgotten(dy, cache):                                               # M
     dx, dp = block.backward(dy, cache)
@@ -185,7 +185,7 @@ def mlp_gradient_missing(dy, cache):
     return dx, {k: v for k, v in dp.items() if k != "mlp"}
 
 
-# ------------------------------------------------------------------------------------------------ gpt2
+# -------------------------------------------------------------------------------- gpt2
 @wrong("gpt2")
 def head_only(cache):                                                        # M: weight tying
     with gradcheck.swap(embedding, backward=lambda d, c, own=embedding.backward: 0 * own(d, c)):
@@ -221,10 +221,12 @@ def positions_forgotten(cache):
 
 @wrong("gpt2")
 def one_entry_off_in_one_block(cache):
-    return _with(gpt2.backward(cache), "h.0.mlp.c_fc.weight", lambda w: w * np.where(np.arange(w.size) == 7, 1 + 1e-4, 1).reshape(w.shape))
+    def one_off(w):
+        return w * np.where(np.arange(w.size) == 7, 1 + 1e-4, 1).reshape(w.shape)
+    return _with(gpt2.backward(cache), "h.0.mlp.c_fc.weight", one_off)
 
 
 @wrong("gpt2")
-def head_bias_of_the_last_token(cache):
+def every_linear_dx_a_ten_millionth_off(cache):
     with gradcheck.swap(linear, backward=lambda d, c, own=linear.backward: (own(d, c)[0] * (1 + 1e-7), *own(d, c)[1:])):
         return gpt2.backward(cache)

@@ -17,12 +17,12 @@ def wrong(layer, forward=None):
     return file
 
 
-# ------------------------------------------------------------------------------------------------ linear
+# -------------------------------------------------------------------------------- linear
 @wrong("linear")
 def weight_from_last_sequence_only(dy, cache):                               # M
     dx, dweight, dbias = linear.backward(dy, cache)
     x = cache[0]
-    return (dx, x[-1].reshape(-1, x.shape[-1]).T @ dy[-1].reshape(-1, dy.shape[-1]), dbias) if x.ndim == 3 else (dx, dweight, dbias)
+    return dx, x[-1].T @ dy[-1] if x.ndim == 3 else dweight, dbias
 
 
 @wrong("linear")
@@ -148,7 +148,7 @@ def buffer_used_again(dy, cache):
     return mine, dweight, dbias
 
 
-# ------------------------------------------------------------------------------------------------ gelu
+# -------------------------------------------------------------------------------- gelu
 @wrong("gelu")
 def no_x_phi(dy, cache):                                                     # M
     return dy * cache[2]
@@ -188,7 +188,7 @@ def gelu_in_a_tuple(dy, cache):
     return (gelu.backward(dy, cache),)
 
 
-# ------------------------------------------------------------------------------------------------ softmax
+# -------------------------------------------------------------------------------- softmax
 @wrong("softmax")
 def diagonal_only(dy, cache):                                                # M
     y = cache[0]
@@ -229,7 +229,7 @@ def writes_to_cached_y(dy, cache):
     return y
 
 
-# ------------------------------------------------------------------------------------------------ embedding
+# -------------------------------------------------------------------------------- embedding
 @wrong("embedding")
 def rows_assigned(dy, cache):                                                # M
     ids, V = cache
@@ -249,7 +249,8 @@ def rows_added_by_index(dy, cache):                                          # M
 @wrong("embedding")
 def mean_of_repeats(dy, cache):                                              # M
     ids, V = cache
-    return embedding.backward(dy, cache) / np.maximum(np.bincount(ids.ravel(), minlength=V), 1)[:, None].astype(dy.dtype)
+    counts = np.maximum(np.bincount(ids.ravel(), minlength=V), 1).astype(dy.dtype)
+    return embedding.backward(dy, cache) / counts[:, None]
 
 
 @wrong("embedding")
@@ -275,7 +276,7 @@ def row_zero_taken_for_padding(dy, cache):
     return dweight
 
 
-# ------------------------------------------------------------------------------------------------ positions
+# -------------------------------------------------------------------------------- positions
 @wrong("positions")
 def positions_mean_over_batch(dy, cache):
     dx, dweight = positions.backward(dy, cache)
@@ -310,7 +311,7 @@ def dx_lost(dy, cache):
     return np.zeros_like(dy), positions.backward(dy, cache)[1]
 
 
-# ------------------------------------------------------------------------------------------------ layernorm
+# -------------------------------------------------------------------------------- layernorm
 def _terms(dy, cache):
     x, weight, mean, rstd = cache
     n = (x - mean) * rstd
@@ -394,7 +395,7 @@ def eps_forgotten(dy, cache):
     return layernorm.backward(dy, (x, weight, mean, 1 / x.std(axis=-1, keepdims=True)))
 
 
-# ------------------------------------------------------------------------------------------------ dropout
+# -------------------------------------------------------------------------------- dropout
 @wrong("dropout")
 def no_mask(dy, cache):                                                      # M
     return dy * cache[1]
@@ -433,7 +434,7 @@ def mask_turned_round(dy, cache):
     return dy if cache[0] is None else dy * ~cache[0] * cache[1]
 
 
-# ------------------------------------------------------------------------------------------------ cross_entropy
+# -------------------------------------------------------------------------------- cross_entropy
 def _rows(cache):
     logits, lse, rows, picked, s = cache
     return logits.size // logits.shape[-1], max(len(rows), 1)
@@ -502,11 +503,11 @@ def smoothing_forgotten(dloss, cache):
 
 @wrong("cross_entropy")
 def nan_where_nothing_counts(dloss, cache):
-    with np.errstate(all="ignore"):
-        return cross_entropy.backward(dloss, cache) * (np.array(max(len(cache[2]), 1.0)) / np.array(float(len(cache[2]))))
+    dz, count = cross_entropy.backward(dloss, cache), len(cache[2])
+    return dz if count else dz + np.nan
 
 
-# ------------------------------------------------------------------------------------------------ attention
+# -------------------------------------------------------------------------------- attention
 def _own(dy, cache, dscores_of):
     """attention.backward with dscores = dscores_of(dP, P) in place of softmax.backward."""
     q, k, v, kept, scale, (P, _), c_dropout = cache
