@@ -58,7 +58,7 @@ def run(capsys):
         for source in sources:
             if check in source:
                 capsys.readouterr()
-            exec(solution if source.startswith(definition) and solution else source, names)
+            exec(solution if source.startswith(definition) and solution else source, names)  # noqa: S102 (our own notebook)
             if check in source:
                 return capsys.readouterr().out
     yield with_solution
@@ -106,7 +106,6 @@ def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
     """A broken notebook, one that warns, one without outputs and a good one: the table and the exit code say so."""
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
-    import sys
     for name in ("PYTHONPATH", "MPLBACKEND"):                # the runner sets them; this puts them back
         monkeypatch.setenv(name, "")
     monkeypatch.syspath_prepend(str(NOTEBOOKS))
