@@ -6,7 +6,8 @@ folder, ask the system to put the bytes on the disk (fsync), then rename. A rena
 """
 import json
 import os
-import tempfile
+import secrets
+import shutil
 from pathlib import Path
 
 
@@ -18,17 +19,17 @@ def atomic_write(path, data):
     path = Path(path)
     if isinstance(data, str):
         data = data.encode("utf-8")
-    temporary = None
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:             # x: never a file that is there already
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)            # who may read it stays as it was
         os.replace(temporary, path)
     except BaseException as error:                      # Ctrl-C too must not leave the temporary file behind
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise type(error)(error.errno, f"could not write {path}: {error.strerror}. The file that was there before "
                                            f"is unchanged. Free some space or choose another folder.") from error

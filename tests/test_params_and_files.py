@@ -28,6 +28,17 @@ def test_atomic_write_replaces_whole(tmp_path):
     assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["note.txt"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_permissions_are_those_of_any_new_file_and_stay(tmp_path):
+    plain, path = tmp_path / "plain", tmp_path / "note.txt"
+    plain.write_text("")
+    files.atomic_write(path, "1")
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    files.atomic_write(path, "2")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "note.txt"
     files.atomic_write(path, "old")
