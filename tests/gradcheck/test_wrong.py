@@ -1,8 +1,8 @@
 """Every wrong backward is rejected, and the report is fit to print."""
 import numpy as np
 import pytest
-import wrong_composites  # noqa: F401  (files its functions in WRONG)
-from wrong_layers import WRONG
+import wrong_composites, wrong_rows, wrong_scores, wrong_tables  # noqa: E401, F401  (they fill WRONG)
+from wrong import WRONG
 
 from nanolm import gradcheck
 

@@ -1,6 +1,6 @@
 """Wrong backwards of multihead, mlp, block and GPT-2, whose parameters come in a dict: the checker must reject them."""
 import numpy as np
-from wrong_layers import wrong
+from wrong import wrong
 
 from nanolm import gradcheck
 from nanolm.layers import attention, block, dropout, embedding, gelu, layernorm, linear, mlp, multihead
