@@ -308,4 +308,10 @@ def test_model_names_the_wrong_entry():
     assert wrong.error == pytest.approx(1e-6, rel=1e-4)
     report = gradcheck.check_model(gpt2, gpt2.init(config, rng, np.float64), ids, ids, config)
     assert report.passed and any("everywhere" in note for note in report.notes)
+
+    def gain_forgotten(dy, cache, own=layernorm.backward):                          # invisible at init: gains are 1
+        return (own(dy, (cache[0], np.ones_like(cache[1]), *cache[2:]))[0], *own(dy, cache)[1:])
+    with gradcheck.swap(layernorm, backward=gain_forgotten):
+        report = gradcheck.check_model(gpt2, gpt2.init(config, rng, np.float64), ids, ids, config)
+    assert not report.passed and any("second set of arguments" in note for note in report.notes)
     assert gradcheck.check(gpt2, p, ids, ids, config).passed                              # elementwise

@@ -63,16 +63,25 @@ def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, n
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
     call = arguments.bind(layer.forward, args, kwargs, names)
+    settings = dict(wrt=wrt, method=method, seed=seed, rtol=rtol, atol=atol, h=h, float32=float32)
     if takes_cache_alone(layer.backward):
-        layer, upstream = ending_in_loss(layer), 1.0
-    settings = dict(wrt=wrt, method=method, seed=seed, rtol=rtol, atol=atol, upstream=upstream, h=h, float32=float32)
-    report = examine(layer, call, **settings)
+        return examine_twice(ending_in_loss(layer), call, weak.notes(call), upstream=1.0, **settings)
+    if upstream is None:
+        return examine_twice(layer, call, weak.notes(call), **settings)
+    report = examine(layer, call, upstream=upstream, **settings)               # your own dy: a lesson on it, perhaps
     report.notes += weak.notes(call, upstream)
-    stronger = weak.strengthen(call, seed) if report.passed and upstream is None else None
+    return report
+
+
+def examine_twice(layer, call, notes, **settings):
+    """Return the Report for call. If it passes although the arguments are weak, try stronger ones; report them if wrong."""
+    report = examine(layer, call, **settings)
+    report.notes += notes
+    stronger = weak.strengthen(call, settings["seed"]) if report.passed else None
     if stronger is not None:
         second = weak.attempt(lambda: examine(layer, stronger, **settings))
         if second is not None and not second.passed:
-            second.notes.append("This is the report for the second set of arguments: the same shapes, with random "
+            second.notes.append("This is the report for a second set of arguments: the same shapes, with random "
                                 "numbers where yours were all equal and a repeated id where yours were all different. "
                                 "With yours it passed.")
             return second

@@ -54,8 +54,7 @@ def slope(f, x, v, y, dy, how, h):
         return float(dy @ numerical.complex_step(f, x, v).ravel()), 0.0
     near = numerical.central_pair(f, x, v, y, h)
     best = float(dy @ numerical.extrapolate(near.at_h, near.at_h10).ravel())
-    rounding = 4e-16 * float(np.abs(dy * y.ravel()).sum()) / (h / 10)
-    return best, rounding
+    return best, float(numerical.rounding(dy, y, h))
 
 
 def find(f, x, y, dy, got, v, how, h):

@@ -62,7 +62,7 @@ def choose_method(f, x, y, dy, method, rng, h):
     near = numerical.central_pair(f, x, v, y, h)
     slope = numerical.extrapolate(near.at_h, near.at_h10)
     size = np.abs(dy * exact.ravel()).sum() + np.abs(dy * slope.ravel()).sum()
-    noise = 1e-15 * np.abs(dy * y.ravel()).sum() / (h / 10)
+    noise = 2 * numerical.rounding(dy, y, h)
     if not np.isfinite(slope).all() or abs((dy * (exact - slope).ravel()).sum()) > 1e-5 * size + 10 * noise:
         return "central differences", (f"{fallback}, because the complex step disagrees with them: forward is not "
                                        f"analytic.")
@@ -85,7 +85,7 @@ def central_truth(f, x, y, dys, chosen, h):
     """Return the Truth by central differences for the entries in `chosen` only."""
     K, n = len(dys), len(chosen)
     truth = Truth(*(np.empty((K, n)) for _ in range(5)), np.full((K, n), np.nan), np.full((K, n), np.nan))
-    rounding = 4e-16 * np.abs(dys * y.ravel()).sum(axis=1) / (h / 10)                        # eps |L| / h, (N1)
+    rounding = numerical.rounding(dys, y, h)                                                 # (K,)
     for j, i in enumerate(chosen):
         near = numerical.central_pair(f, x, numerical.one_hot(x, i), y, h)
         truth.at_h[:, j], truth.at_h10[:, j] = dys @ near.at_h.ravel(), dys @ near.at_h10.ravel()
@@ -107,7 +107,7 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     if atol is None:                                    # softmax with dy all ones: terms of 0.2 cancel to 1e-17
         allowed = allowed + verdict.ROUNDING * (truth.terms + np.abs(dys).max(axis=1)[:, None] / 10)
     if gradient.method == "central differences":
-        allowed = allowed + 4e-16 * np.abs(dys * y.ravel()).sum(axis=1)[:, None] / (h / 10)
+        allowed = allowed + numerical.rounding(dys, y, h)[:, None]
     wrong, unclear = verdict.judge(got, truth.expected, allowed, truth.blur)
     error = np.abs(got - truth.expected)
     error = np.where(np.isfinite(error), error, np.inf)
@@ -118,8 +118,6 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     gradient.corners = [tuple(int(k) for k in np.unravel_index(i, x.shape)) for i in suspects[excused]]
     bad = wrong | unclear
     gradient.wrong = bad.any(axis=0).reshape(x.shape)
-    if x.size == 0:
-        return
     error[:, suspects[excused]] = -1.0                                                       # a corner is not an error
     k, i = np.unravel_index(np.argmax(np.where(bad, error, -1.0) if bad.any() else error), error.shape)
     gradient.values, gradient.expected_values = got[k].reshape(x.shape), truth.expected[k].reshape(x.shape)

@@ -76,6 +76,11 @@ def central_pair(f, x, v, y, h=STEP):
     return Central((after - before) / (2 * h), (near_after - near_before) / (h / 5), left, right, corner)
 
 
+def rounding(dy, y, h=STEP):
+    """Return how far rounding may move sum(dy * derivative) at the step h/10: a few eps |L| / (h/10)."""
+    return 4e-16 * np.abs(dy * y.ravel()).sum(axis=-1) / (h / 10)
+
+
 def extrapolate(at_h, at_h10):
     """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
 

@@ -33,7 +33,8 @@ def notes(call, upstream=None):
         found.append(f"weak test: no repeated entry in {_list(distinct)}; a backward that keeps only the last of them "
                      f"may pass.")
     if upstream is not None and np.all(np.asarray(upstream) == 1):
-        found.append("weak test: the upstream gradient is all ones, for which the true gradient of softmax is zero.")
+        found.append("weak test: the upstream gradient is all ones; a backward that ignores it passes, and for softmax "
+                     "one that returns zeros.")
     return found
 
 
