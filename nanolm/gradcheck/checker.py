@@ -74,7 +74,7 @@ def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, n
 
 
 def examine_twice(layer, call, notes, **settings):
-    """Return the Report for call. If it passes although the arguments are weak, try stronger ones; report them if wrong."""
+    """Return the Report for call. If it passes with weak arguments, try stronger ones and report them if wrong."""
     report = examine(layer, call, **settings)
     report.notes += notes
     stronger = weak.strengthen(call, settings["seed"]) if report.passed else None
