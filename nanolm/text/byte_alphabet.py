@@ -12,7 +12,6 @@ vocabulary is full of words that begin with this letter: they begin with a space
 GPT-2 numbers the bytes in the order of this table, printable ones first, and so do we: "!" is id 0, "A" is 32.
 
     SYMBOLS (256 strs)        byte -> its character
-    BYTES   (dict)            character -> its byte
     ORDER   (256 ints)        token id -> byte, for the first 256 token ids
 
 Source    Radford and others 2019, GPT-2, bytes_to_unicode in encoder.py; derived anew from the two lines above.
@@ -22,18 +21,9 @@ PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]     # 173 is t
 OTHERS = [byte for byte in range(256) if byte not in PRINTABLE]
 
 SYMBOLS = [chr(256 + OTHERS.index(byte)) if byte in OTHERS else chr(byte) for byte in range(256)]
-BYTES = {symbol: byte for byte, symbol in enumerate(SYMBOLS)}
 ORDER = PRINTABLE + OTHERS
 
 
 def show(data):
     """Return the bytes `data` as printable characters, one a byte."""
     return "".join([SYMBOLS[byte] for byte in data])
-
-
-def read(symbols):
-    """Return the bytes that the str `symbols` shows. Raises ValueError if a character is not of the alphabet."""
-    try:
-        return bytes([BYTES[symbol] for symbol in symbols])
-    except KeyError as error:
-        raise ValueError(f"{symbols!a} holds {error.args[0]!a}, which stands for no byte.") from None
