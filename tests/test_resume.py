@@ -131,6 +131,16 @@ def test_ctrl_c_between_two_checkpoints_loses_no_step(tmp_path, uninterrupted):
     assert tiny_run.contents(folder) == uninterrupted
 
 
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "settings.json.x1.tmp").write_text("{")                   # killed in its very first write
+    tiny_run.train(folder, steps=2)
+    (folder / "checkpoint.new.safetensors.x2.tmp").write_bytes(b"half")
+    tiny_run.resume(folder, steps=3)
+    assert not list(folder.glob("*.tmp"))
+
+
 def test_a_finished_run_can_be_resumed_and_stays_as_it_is(tmp_path, uninterrupted):
     tiny_run.train(tmp_path / "run")
     tiny_run.resume(tmp_path / "run")

@@ -138,6 +138,11 @@ def test_a_folder_that_holds_a_run_is_refused(finished):
     assert tiny_run.contents(folder) == before
 
 
+def test_the_command_to_go_on_can_be_typed_as_it_stands():
+    assert run_folder.resume_command(Path("runs/x")).endswith("--resume " + str(Path("runs/x")))
+    assert run_folder.resume_command(Path("my runs")) == 'nanolm train --resume "my runs"'
+
+
 def test_other_folders_that_are_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("a letter")
     with pytest.raises(FileExistsError, match="is not empty and holds no run of nanolm"):

@@ -9,9 +9,12 @@
     step              loss and gradients of a batch, cut into shards, on several threads
     parallel, memory  the threads, and the memory allocator
     metrics           loss, perplexity, bits per character, accuracy
+    tensors           named arrays in a safetensors file
     checkpoint        everything a killed run needs to go on, in one file
     settings          every knob
     run_folder        the files of a run, and the model in it
+    metrics_log       the losses, line by line
+    interrupt         Ctrl-C, politely
     nan_report        which tensor went bad first
     plots, report     the loss curve and the table of what was reached
     trainer           all of the above, top to bottom: start reading here

@@ -1,9 +1,9 @@
-"""Keep freed memory instead of giving it back: one call that makes NumPy training about three times as fast on Linux.
+"""Keep freed memory instead of giving it back: one call that saves about a tenth of a training step on Linux.
 
 NumPy asks the C library for memory for every result. For large blocks, glibc's malloc asks the kernel for fresh
 pages and hands them back on free. The kernel must fill every fresh page with zeros, at the moment it is first
-touched (a page fault, once for every 4,096 bytes). A training step makes and drops gigabytes of temporaries, so it
-can spend more time waiting for zeroed pages than computing.
+touched (a page fault, once for every 4,096 bytes). A training step makes and drops gigabytes of temporaries, and
+would have the same memory zeroed again and again.
 
 Three settings of glibc stop that:
 
@@ -13,8 +13,9 @@ Three settings of glibc stop that:
 
 The price: a process keeps the memory of its largest step until it ends. The results are the same to the last bit.
 
-Measured  GPT-2 of 4 layers x 128 channels, 32 rows of 128 tokens, a step on two threads of a two-core virtual
-          machine: 962 ms without, 277 ms with; the largest memory of the process was the same (344 and 350 MB).
+Measured  processor time of a step with AdamW, 32 rows of 128 tokens, V 1,024, one thread, median of 8, on a virtual
+          machine: 4 layers x 128 channels 650 ms without, 556 with; 6 x 192 1,559 and 1,436. In the eight steps
+          309,000 page faults became 31,000. The largest memory of the process was the same (344 and 350 MB).
 Source    the Linux manual page mallopt(3).
 """
 import ctypes

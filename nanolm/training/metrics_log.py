@@ -18,7 +18,7 @@ NAME = "metrics.jsonl"
 
 def opened(folder):
     """Return the file, opened for appending."""
-    return open(Path(folder) / NAME, "a", encoding="utf-8")
+    return open(Path(folder) / NAME, "a", encoding="utf-8", newline="\n")
 
 
 def write(file, record):

@@ -6,6 +6,11 @@ threads keep two cores busy. No layer keeps state, so two shards need nothing fr
 BLAS, the library behind NumPy's matrix products, has threads of its own. Both kinds at once would be more threads
 than cores, so BLAS is held to one thread here: parallel over the batch beats parallel inside each product, because
 everything between the products (softmax, GELU, layer norm) then runs in parallel as well.
+
+Measured  a step of GPT-2, 4 layers x 128 channels, 32 rows of 128 tokens, on two cores: one thread 536 ms, two
+          threads inside BLAS 459 ms, two workers 277 ms. On a busy machine BLAS's threads also wait by spinning: where
+          two workers used 0.6 s of processor time for a step, they used 3.2 s for the same work.
+Tested    tests/test_step.py.
 """
 import functools
 import os

@@ -22,7 +22,7 @@ def table(result):
     width = max(len(name) for name, _, _ in rows)
     lines = [f"{'>' if name.startswith('this') else ' '} {name:<{width}}  {bits:7.4f}  {note}".rstrip()
              for name, bits, note in rows]
-    head = (f"Bits per character on the validation text of {result['corpus']!r} "
+    head = (f"Bits per character on the validation text of {result['corpus']!a} "
             f"({result['validation_characters']:,} characters), best weights (step {result['best_step']:,} of "
             f"{result['step']:,}); lower is better:")
     return "\n".join([head, *lines])

@@ -86,13 +86,25 @@ def check_free(folder):
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; a run needs a folder. Choose another name.")
     if checkpoint.exists(folder):
-        raise FileExistsError(f"{folder} already holds a run. Go on with it: nanolm train --resume {folder}\n"
+        raise FileExistsError(f"{folder} already holds a run. Go on with it: {resume_command(folder)}\n"
                               f"Or choose another folder for the new run.")
-    if any(folder.iterdir()) and not (folder / "settings.json").exists():
+    others = [path for path in folder.iterdir() if path.suffix != ".tmp"]
+    if others and not (folder / "settings.json").exists():
         raise FileExistsError(f"the folder {folder} is not empty and holds no run of nanolm. Nothing was written to "
                               f"it; choose another folder.")
     if (folder / "model.safetensors").exists():
         raise FileExistsError(f"{folder} holds a trained model. Choose another folder for the new run.")
+
+
+def resume_command(folder):
+    """Return what to type to go on with the run in `folder`, which is quoted if it has a space in it."""
+    return f'nanolm train --resume "{folder}"' if " " in str(folder) else f"nanolm train --resume {folder}"
+
+
+def remove_temporary(folder):
+    """Remove the half-written files that a killed run leaves behind: files.atomic_write's, before their renaming."""
+    for path in folder.glob("*.tmp"):
+        path.unlink()
 
 
 def open_run(folder):

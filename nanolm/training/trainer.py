@@ -79,6 +79,7 @@ def resume(folder, progress=True, sample=None, **changes):
 def go(run, progress=True, sample=None):
     """Train from the run's last checkpoint to its last step; return the result."""
     memory.keep_freed()
+    run_folder.remove_temporary(run.folder)
     folder, config, settings = run.folder, run.config, run.settings
     workers = settings.workers or parallel.default_workers()
 
@@ -138,7 +139,7 @@ def go(run, progress=True, sample=None):
             if ctrl_c.pressed and not last:
                 plots.loss_curve(folder, metrics_log.read(folder), run.corpus)
                 raise Interrupted(f"Stopped at step {t:,} of {settings.steps:,}, and saved. "
-                                  f"To go on: nanolm train --resume {folder}")
+                                  f"To go on: {run_folder.resume_command(folder)}")
 
     return finish(run, t, best, workers, tokens / seconds if seconds else None, progress)
 
@@ -193,14 +194,14 @@ def how_to_go_on(folder):
         yield
     except OSError as error:
         raise type(error)(error.errno, f"{error.strerror or error}\nThe run has stopped. Its last checkpoint is whole; "
-                                       f"when the cause is gone: nanolm train --resume {folder}") from error
+                                       f"when the cause is gone: {run_folder.resume_command(folder)}") from error
 
 
 def diverged(folder, t, loss, norm, bad):
     return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they "
             f"could reach the weights.\nThe first tensor that went bad: {bad}.\n"
             f"The last checkpoint is good. To go on from it more carefully, with a lower learning rate: "
-            f"nanolm train --resume {folder} --lr ...")
+            f"{run_folder.resume_command(folder)} --lr ...")
 
 
 def bar(progress, **options):
