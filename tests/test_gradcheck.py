@@ -134,7 +134,7 @@ def test_pictures():
     report = gradcheck.check(gradcheck.pair(layernorm.forward, lambda dy, c: (dy, dy, dy.sum((0, 1)))), x, weight, bias)
     assert report._repr_png_().startswith(b"\x89PNG")
     html = report._repr_html_()
-    assert "<pre>" in html and "data:image/png;base64," in html and "WRONG: 2 of 3" in html
+    assert "<pre style='font-family: monospace" in html and "data:image/png;base64," in html and "WRONG: 2 of 3" in html
     from nanolm.gradcheck import picture
     matplotlib_image = pytest.importorskip("matplotlib.image")
     import io

@@ -35,7 +35,7 @@ def png(report):
 def html(report, text=None):
     """Return the text of the report and the picture below it, as one piece of HTML that needs no other file."""
     picture = png(report)
-    shown = f"<pre>{escape.escape(text or str(report))}</pre>"
+    shown = f"<pre style='font-family: monospace; line-height: 1.2'>{escape.escape(text or str(report))}</pre>"
     if picture is None:
         return shown
     data = base64.b64encode(picture).decode("ascii")
