@@ -2,6 +2,8 @@
 
 Python's own reaction, an exception at whatever line happens to run, could leave half of the weights updated. A
 second Ctrl-C brings that reaction back, for those who cannot wait; the last checkpoint is whole even then.
+
+Tested    tests/test_resume.py.
 """
 import signal
 import threading

@@ -6,6 +6,8 @@
 A run that is killed has lines after its last checkpoint, the last one perhaps cut in the middle. These steps will be
 done again, so `trim` takes the lines away first; no line is ever double or half. No times are in it: two runs with
 the same seed write the same file, byte for byte.
+
+Tested    tests/test_checkpoint.py, tests/test_resume.py.
 """
 import json
 import os

@@ -6,6 +6,8 @@ compared. A training loss of so many nats per token becomes bits per character b
     bits per character = loss / ln 2 * (tokens of the training text / characters of the training text)
 
 on average over the text; a single batch may have longer or shorter tokens.
+
+Tested    tests/test_trainer.py.
 """
 import io
 import math

@@ -9,6 +9,8 @@
 
 The token ids are kept so that a run goes on even where its text has changed meanwhile or is not to be found: the
 default corpus, for one, is the documentation of the Python that runs, and another Python has another.
+
+Tested    tests/test_run_folder.py, tests/test_trainer.py.
 """
 import json
 import math

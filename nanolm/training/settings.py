@@ -1,6 +1,8 @@
 """Every knob of a training run, with its default, in one frozen dataclass; its JSON is settings.json.
 
 A budget is a number of steps, never a time: the same settings give the same weights on a slow and on a fast machine.
+
+Tested    tests/test_schedules.py.
 """
 import json
 import math

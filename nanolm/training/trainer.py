@@ -16,7 +16,7 @@ special case: it is a run resumed at step 0.
 
 Errors    Interrupted after Ctrl-C: saved. Diverged when the loss is NaN: the optimizer did not write, the last
           checkpoint is good. OSError if the disk is full, ValueError if parts do not fit. Each is a sentence.
-Tested    tests/test_trainer.py, tests/test_resume.py.
+Tested    tests/test_trainer.py, tests/test_resume.py, tests/test_run_folder.py.
 """
 import math
 import time
