@@ -21,11 +21,10 @@ token of GPT-2 small took 80 to 106 ms with one thread and 371 to 738 ms with tw
 
 Tested    tests/test_kv_cache.py: the logits of both policies against gpt2.logits on this window, at every position.
 """
-import functools
 
 import numpy as np
-import threadpoolctl
 
+from nanolm import threads
 from nanolm.generation import kv_cache
 from nanolm.models import gpt2
 
@@ -74,7 +73,7 @@ class Window:
             raise ValueError(f"ids must have the shape ({rows}, T) with at least one token, but has {ids.shape}.")
         text = ids if self.ids is None else np.concatenate([self.ids, ids], axis=1)
         first, kv = first_seen(text.shape[1], self.config.block_size, self.policy), self.kv
-        with thread_libraries().limit(limits=1, user_api="blas"):
+        with threads.one_for_blas():
             if not self.use_cache:
                 logits = self.model.logits(self.p, text[:, first:], self.config)
             elif kv is not None and first == self.first:
@@ -90,9 +89,3 @@ class Window:
         self.ids = self.ids[rows]
         if self.kv is not None:
             self.kv = self.cache.select(self.kv, rows)
-
-
-@functools.cache
-def thread_libraries():
-    """Return threadpoolctl's handle on BLAS: finding it takes a millisecond, using it 15 microseconds."""
-    return threadpoolctl.ThreadpoolController()

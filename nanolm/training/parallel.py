@@ -12,11 +12,10 @@ Measured  a step of GPT-2, 4 layers x 128 channels, 32 rows of 128 tokens, on tw
           two workers used 0.6 s of processor time for a step, they used 3.2 s for the same work.
 Tested    tests/test_step.py.
 """
-import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-import threadpoolctl
+from nanolm import threads
 
 
 def default_workers():
@@ -27,19 +26,13 @@ def default_workers():
         return os.cpu_count() or 1
 
 
-@functools.cache
-def thread_libraries():
-    """Return threadpoolctl's handle on BLAS. Found once: looking through all loaded libraries takes milliseconds."""
-    return threadpoolctl.ThreadpoolController()
-
-
 def ordered_map(function, items, workers):
     """Yield function(item) for each item, in the order of items, computing `workers` of them at a time.
 
     Which thread computes what, and which ends first, never shows in the results. With one worker nothing is
     computed ahead of its use, so that only one result needs to be in memory at a time.
     """
-    with thread_libraries().limit(limits=1, user_api="blas"):
+    with threads.one_for_blas():
         if workers == 1 or len(items) == 1:
             yield from map(function, items)
         else:
