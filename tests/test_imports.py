@@ -13,12 +13,12 @@ FILES = sorted(ROOT.rglob("*.py"))
 MAY = {                                              # part of nanolm: the parts it may import besides itself
     "layers": set(),
     "models": {"layers", "params"},
-    "params": set(), "files": set(),
+    "params": set(), "files": set(), "threads": set(),
     "text": {"files"},
     "data": {"files", "text"},
     "gradcheck": {"layers", "models", "params"},
-    "generation": {"layers", "models", "params", "files", "text", "kernels"},
-    "training": {"layers", "models", "params", "files", "text", "data", "generation", "kernels"},  # trainer: samples
+    "generation": {"layers", "models", "params", "files", "threads", "text", "kernels"},
+    "training": {"layers", "models", "params", "files", "threads", "text", "data", "generation", "kernels"},  # trainer: samples
     "kernels": {"layers"},
 }
 
