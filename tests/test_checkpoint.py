@@ -245,3 +245,5 @@ def test_the_log_is_trimmed_to_the_checkpoint(tmp_path):
     assert path.read_text().splitlines() == [f'{{"step": {k}, "loss": {0.1 * k}}}' for k in range(1, 5)]
     assert [r["step"] for r in metrics_log.read(tmp_path)] == [1, 2, 3, 4]
     assert metrics_log.read(tmp_path / "nowhere") == []
+    path.write_bytes(path.read_bytes() + b'5\n{"loss": 1}\n\xff\xfe\n')             # what some other program left there
+    assert [r["step"] for r in metrics_log.read(tmp_path)] == [1, 2, 3, 4]

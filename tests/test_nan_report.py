@@ -22,7 +22,7 @@ def test_nan_stops_before_the_weights_are_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(attention, "backward", bad)
     with pytest.raises(trainer.Diverged) as caught:
-        tiny_run.train(folder, save_every=3)
+        tiny_run.train(folder, save_every=4)
     message = str(caught.value)
     assert "At step 10 the loss is " in message and "gradient's norm nan" in message
     assert "a gradient that goes backward out of attention, after h.1.attn.c_attn.weight (1 of " in message
@@ -30,8 +30,34 @@ def test_nan_stops_before_the_weights_are_written(tmp_path, monkeypatch):
     weights = tiny_run.weights(folder)
     assert all(np.isfinite(w).all() for w in weights.values())
     monkeypatch.setattr(attention, "backward", original)
-    assert checkpoint.read(folder / checkpoint.NAME)[1]["progress"]["step"] == 9
+    assert "The checkpoint of step 8 is good" in message
+    assert checkpoint.read(folder / checkpoint.NAME)[1]["progress"]["step"] == 8
     assert tiny_run.resume(folder, lr=5e-3)["step"] == 40
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("eval_every, name", [(40, checkpoint.PREVIOUS), (1, checkpoint.NAME)])
+def test_weights_that_were_saved_and_give_nan_are_not_gone_on_from(tmp_path, eval_every, name):
+    """A rate so high that finite weights overflow in the next forward, after they were saved: resume must get out."""
+    folder = tmp_path / "run"
+    with pytest.raises(trainer.Diverged) as caught:
+        tiny_run.train(folder, lr=1e6, save_every=1, eval_every=eval_every, warmup=0.0)
+    good = checkpoint.read(folder / name)[1]["progress"]["step"]
+    assert f"The checkpoint of step {good} is good" in str(caught.value)
+    assert (folder / checkpoint.DIVERGED).exists() == (name == checkpoint.PREVIOUS)
+    assert tiny_run.resume(folder, lr=1e-6, eval_every=40)["step"] == 40
+
+
+def test_where_there_is_no_checkpoint_of_other_weights(tmp_path):
+    assert checkpoint.last_good(tmp_path, 0) is None
+    p, _, _ = batch()
+    params = parameters.flatten(p)
+    checkpoint.save(tmp_path, params, {"t": 0}, {"step": 0}, {}, {})
+    assert checkpoint.last_good(tmp_path, 0) is None and (tmp_path / checkpoint.NAME).exists()
+    assert checkpoint.last_good(tmp_path, 1) == 0
+    checkpoint.save(tmp_path, params, {"t": 1}, {"step": 1}, {}, {})
+    assert checkpoint.last_good(tmp_path, 2) == 1
+    assert checkpoint.last_good(tmp_path, 1) == 0 and not (tmp_path / checkpoint.NAME).exists()
 
 
 def batch():

@@ -147,6 +147,42 @@ def test_a_finished_run_can_be_resumed_and_stays_as_it_is(tmp_path, uninterrupte
     assert tiny_run.contents(tmp_path / "run") == uninterrupted
 
 
+def test_fewer_steps_than_are_done_are_refused(tmp_path):
+    tiny_run.train(tmp_path / "run", steps=12)
+    before = tiny_run.contents(tmp_path / "run")
+    with pytest.raises(ValueError, match="has made 12 steps already, so it cannot end at steps = 5"):
+        tiny_run.resume(tmp_path / "run", steps=5)
+    assert tiny_run.contents(tmp_path / "run") == before
+
+
+def test_ctrl_c_twice_stops_at_once_and_says_how_to_go_on(tmp_path, uninterrupted):
+    folder = tmp_path / "run"
+
+    def press_twice(p, config, tokenizer, seed):
+        if steps_done(folder) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return tiny_run.sample(p, config, tokenizer, seed)
+
+    sentence = "Stopped at once. The last checkpoint is whole. To go on from it: nanolm train --resume .*run"
+    with pytest.raises(trainer.Interrupted, match=sentence):
+        tiny_run.train(folder, sample=press_twice)
+    tiny_run.resume(folder)
+    assert tiny_run.contents(folder) == uninterrupted
+
+
+def test_ctrl_c_while_the_report_is_made_says_how_to_go_on(tmp_path, uninterrupted, monkeypatch):
+    def press(folder, result):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.report, "write", press)
+        with pytest.raises(trainer.Interrupted, match="Stopped at once. The last checkpoint is whole"):
+            tiny_run.train(tmp_path / "run")
+    tiny_run.resume(tmp_path / "run")
+    assert tiny_run.contents(tmp_path / "run") == uninterrupted and (tmp_path / "run" / "report.json").exists()
+
+
 def test_more_steps_for_a_finished_run(tmp_path):
     tiny_run.train(tmp_path / "run", steps=12)
     result = tiny_run.resume(tmp_path / "run", steps=20)

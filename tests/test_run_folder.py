@@ -9,7 +9,7 @@ import pytest
 import tiny_run
 from nanolm import params as parameters
 from nanolm.models import gpt2
-from nanolm.training import run_folder, trainer
+from nanolm.training import run_folder, tensors, trainer
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def test_a_folder_that_holds_a_run_is_refused(finished):
 def test_the_command_to_go_on_can_be_typed_as_it_stands():
     assert run_folder.resume_command(Path("runs/x")).endswith("--resume " + str(Path("runs/x")))
     assert run_folder.resume_command(Path("my runs")) == 'nanolm train --resume "my runs"'
+    assert run_folder.quoted(Path("a&b(1)")) == '"a&b(1)"'
 
 
 def test_other_folders_that_are_refused(tmp_path):
@@ -83,7 +84,11 @@ def test_settings_that_cannot_change(finished, tmp_path):
     ("config.json", lambda d: d[:20], "config.json is not valid JSON"),
     ("settings.json", lambda d: d.replace(b'"lr"', b'"rate"'), "there is no setting 'rate'"),
     ("settings.json", lambda d: d.replace(b'"adamw"', b'"sgd"'), "has a tensor 'optimizer.m.h.0"),
+    ("settings.json", lambda d: b"5", "settings.json does not hold the settings of a run"),
     ("data.safetensors", lambda d: d[:-10], "data.safetensors is damaged"),
+    ("data.safetensors", lambda d: tensors.to_bytes({"train": np.zeros(9, int)}), "does not hold the texts of a run"),
+    ("corpus.json", lambda d: b"[]", "corpus.json is damaged: it does not say 'name'"),
+    ("corpus.json", lambda d: d.replace(b"train_tokens", b"tokens"), "corpus.json is damaged: .* 'train_tokens'"),
 ])
 def test_a_damaged_file_of_the_folder_is_named(finished, tmp_path, name, change, sentence):
     folder = copy(finished[0], tmp_path / "run")

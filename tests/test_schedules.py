@@ -59,7 +59,6 @@ def test_settings_choose_the_schedule():
     ({"schedule": "step"}, "setting schedule is 'step'; it must be one of constant, linear, cosine"),
     ({"warmup": 1.0}, "setting warmup is 1.0"),
     ({"clip": -1}, "setting clip is -1; it must not be negative"),
-    ({"shards": 33}, "setting shards is 33; it must not exceed batch_size = 32"),
     ({"nesterov": 1}, "setting nesterov is 1; it must be True or False"),
     ({"learning_rate": 1}, "there is no setting 'learning_rate'. The settings are: steps"),
 ])

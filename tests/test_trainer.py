@@ -28,7 +28,7 @@ def test_it_learns_and_leaves_everything_in_its_folder(finished):
     assert sorted(os.listdir(folder)) == [
         "checkpoint.previous.safetensors", "checkpoint.safetensors", "config.json", "corpus.json", "data.safetensors",
         "loss.png", "metrics.jsonl", "model.safetensors", "report.json", "report.txt", "samples.txt", "settings.json",
-        "tokenizer.json"]
+        "tokenizer.json", "training.lock"]
     evaluations = [r for r in metrics_log.read(folder) if "validation" in r]
     assert [r["step"] for r in evaluations] == [0, 10, 20, 30, 40]
     assert [r["step"] for r in metrics_log.read(folder) if "loss" in r] == list(range(1, 41))
@@ -119,6 +119,13 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     assert again["step"] == result["step"]
 
 
+def test_more_shards_than_rows_are_as_many_as_rows(tmp_path):
+    for shards in (1, 2):
+        tiny_run.train(tmp_path / str(shards), batch_size=1, shards=shards, steps=3, save_every=3)
+    one, two = (tiny_run.contents(tmp_path / name)["model.safetensors"] for name in ("1", "2"))
+    assert one == two
+
+
 def test_shards_accumulate_the_same_gradient(tmp_path):
     changes = dict(steps=5, eval_every=5, dtype="float64", l1=0.0)
     config = dataclasses.replace(tiny_run.CONFIG, dropout=0.0)
@@ -145,7 +152,7 @@ def test_a_full_disk_stops_the_run_loses_nothing_and_says_how_to_go_on(finished,
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     message = str(caught.value)
-    assert "could not write" in message and "Its last checkpoint is whole" in message
+    assert "could not write" in message and "The last checkpoint is whole" in message
     assert f"nanolm train --resume {folder}" in message
     tiny_run.resume(folder)
     assert tiny_run.contents(folder) == tiny_run.contents(finished[0])
@@ -158,6 +165,11 @@ def test_the_curve_copes_with_whatever_there_is(tmp_path):
     assert (tmp_path / "loss.png").stat().st_size > 5000
     assert plots.spread([1.0, 1.001, 0.5], (0.0, 2.0)) == pytest.approx([1.0, 1.08, 0.5])
     assert list(plots.smooth(np.array([1.0, 3.0, 5.0]), share=0.7)) == [1.0, 2.0, 4.0]
+
+
+def test_without_progress_nothing_is_printed(tmp_path, capfd):
+    tiny_run.train(tmp_path / "run", steps=2)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_progress_is_shown_in_ascii(tmp_path, capfd):

@@ -13,6 +13,7 @@
     checkpoint        everything a killed run needs to go on, in one file
     settings          every knob
     run_folder        the files of a run, and the model in it
+    lock              one training a folder
     metrics_log       the losses, line by line
     interrupt         Ctrl-C, politely
     nan_report        which tensor went bad first

@@ -4,6 +4,7 @@
                                        header     JSON: step, optimizer's t, position in the data, best loss so far,
                                                   settings, config, checksum
     checkpoint.previous.safetensors    the one before, in case the first is ever damaged
+    checkpoint.diverged.safetensors    weights with which the loss was NaN; no run goes on from it (see last_good)
 
 Why one file: a program can be killed between any two instructions. Weights in one file and the step in another could
 be from different steps. One file is written under another name, put on the disk, then renamed, and a rename happens
@@ -32,6 +33,7 @@ from nanolm import files
 from nanolm.training import tensors
 
 NAME, PREVIOUS, NEW = "checkpoint.safetensors", "checkpoint.previous.safetensors", "checkpoint.new.safetensors"
+DIVERGED = "checkpoint.diverged.safetensors"
 
 
 class CheckpointError(ValueError):
@@ -95,6 +97,30 @@ def restore(folder, params, state, config):
                               "from. The best weights so far are in model.safetensors, a file of its own.")
     raise CheckpointError(f"there is no checkpoint in {folder}. Is it the folder of a run? A run writes its first "
                           f"checkpoint before its first step.")
+
+
+def last_good(folder, step):
+    """Return the step of the newest checkpoint whose weights are not those of `step`, at which the loss became NaN.
+
+    Finite weights may give a loss that is not. If they were saved, going on from them would end in the same place at
+    any learning rate; so their checkpoint gets the name DIVERGED, and the one before it, with which a step was made,
+    is the one to go on from. If there is none before it nothing is renamed, and None is returned.
+    """
+    folder = Path(folder)
+
+    def saved(name):
+        try:
+            return read(folder / name)[1]["progress"]["step"]
+        except (FileNotFoundError, CheckpointError):
+            return step                                 # as good as none
+
+    if saved(NAME) != step:
+        return saved(NAME)
+    if saved(PREVIOUS) == step:
+        return None
+    if (folder / NAME).exists():
+        os.replace(folder / NAME, folder / DIVERGED)
+    return saved(PREVIOUS)
 
 
 def read(path):

@@ -35,16 +35,18 @@ def to_disk(file):
 
 
 def read(folder):
-    """Return all complete lines, as dicts; the empty list if there is no file."""
+    """Return all complete lines, as dicts; the empty list if there is no file. What is no record is left out."""
     path = Path(folder) / NAME
     if not path.exists():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except json.JSONDecodeError:                    # the half line of a killed run
             continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            records.append(record)
     return records
 
 

@@ -6,6 +6,7 @@
     checkpoint.*         weights and optimizer, to go on      model.safetensors    the best weights so far
     loss.png             the curves                           samples.txt          text of the model, as it learned
     report.txt           what was reached beside the baselines; report.json: the same for programs
+    training.lock        empty; locked while a process trains here
 
 The token ids are kept so that a run goes on even where its text has changed meanwhile or is not to be found: the
 default corpus, for one, is the documentation of the Python that runs, and another Python has another.
@@ -14,6 +15,7 @@ Tested    tests/test_run_folder.py, tests/test_trainer.py.
 """
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from nanolm import params as parameters
 from nanolm.data import baselines as baselines_of
 from nanolm.data.batches import Batches
 from nanolm.models import gpt2
-from nanolm.training import checkpoint, metrics, tensors
+from nanolm.training import checkpoint, lock, metrics, tensors
 from nanolm.training.settings import Settings
 
 
@@ -43,13 +45,13 @@ class Run:
         return Batches(self.train_ids, self.settings.batch_size, self.config.block_size, self.settings.seed)
 
 
-def create(folder, corpus, tokenizer, config, settings, baselines=None, progress=None):
-    """Write the folder of a new run; return the Run.
+def prepare(folder, corpus, tokenizer, config, settings, baselines=None, progress=None):
+    """Return the Run that `folder` shall hold, with both texts as token ids. Nothing is written: see `write`.
 
     baselines   {name: bits per character} on the validation text; None: measured here (nanolm.data.baselines)
     progress    function(done, total), called while the baselines are measured
     All is checked before the first file is written. Raises FileExistsError if the folder holds a run or other files,
-    ValueError if tokenizer and model, or text and model, do not fit together, OSError if it cannot be written.
+    ValueError if tokenizer and model, or text and model, do not fit together.
     """
     folder = Path(folder)
     check_free(folder)
@@ -68,17 +70,27 @@ def create(folder, corpus, tokenizer, config, settings, baselines=None, progress
                       floor=None if floor is None else floor / math.log(2), train_characters=len(corpus.train),
                       validation_characters=len(corpus.validation), train_tokens=len(run.train_ids),
                       validation_tokens=len(run.validation_ids))
+    return run
+
+
+def make(folder):
+    """Make the folder, and those above it, if it is not there. Raises OSError with a sentence."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(error.errno, f"could not make the folder {folder}: {error.strerror}.") from error
-    files.atomic_write(folder / "settings.json", settings.to_json())            # first: it marks the folder as ours
-    files.atomic_write(folder / "config.json", json.dumps({"model": "gpt2", **asdict(config)}, indent=2) + "\n")
-    tokenizer.save(folder)
+
+
+def write(run):
+    """Write the files of a new run, all but its weights, into its folder. Raises FileExistsError if it is not free."""
+    folder = run.folder
+    check_free(folder)                                                          # again: another may have been faster
+    files.atomic_write(folder / "settings.json", run.settings.to_json())        # first: it marks the folder as ours
+    files.atomic_write(folder / "config.json", json.dumps({"model": "gpt2", **asdict(run.config)}, indent=2) + "\n")
+    run.tokenizer.save(folder)
     files.atomic_write(folder / "corpus.json", json.dumps(run.corpus, indent=2) + "\n")
     files.atomic_write(folder / "data.safetensors",
                        tensors.to_bytes({"train": run.train_ids, "validation": run.validation_ids}))
-    return run
 
 
 def check_free(folder):
@@ -90,7 +102,7 @@ def check_free(folder):
     if checkpoint.exists(folder):
         raise FileExistsError(f"{folder} already holds a run. Go on with it: {resume_command(folder)}\n"
                               f"Or choose another folder for the new run.")
-    others = [path for path in folder.iterdir() if path.suffix != ".tmp"]
+    others = [path for path in folder.iterdir() if path.suffix != ".tmp" and path.name != lock.NAME]
     if others and not (folder / "settings.json").exists():
         raise FileExistsError(f"the folder {folder} is not empty and holds no run of nanolm. Nothing was written to "
                               f"it; choose another folder.")
@@ -99,8 +111,13 @@ def check_free(folder):
 
 
 def resume_command(folder):
-    """Return what to type to go on with the run in `folder`, which is quoted if it has a space in it."""
-    return f'nanolm train --resume "{folder}"' if " " in str(folder) else f"nanolm train --resume {folder}"
+    """Return what to type to go on with the run in `folder`."""
+    return f"nanolm train --resume {quoted(folder)}"
+
+
+def quoted(folder):
+    """Return the folder's name as a shell takes it: in double quotes if it has a space or another special character."""
+    return str(folder) if re.fullmatch(r"[\w./\\:~-]+", str(folder)) else f'"{folder}"'
 
 
 def remove_temporary(folder):
@@ -118,8 +135,25 @@ def open_run(folder):
         raise FileNotFoundError(f"there is no checkpoint in {folder}, so there is nothing to go on from. If a run was "
                                 f"stopped before its first step, start it again with the command that began it.")
     data, _ = tensors.read(folder / "data.safetensors")
-    return Run(folder, load_config(folder), Settings.from_dict(files.read_json(folder / "settings.json")),
-               text.load(folder), files.read_json(folder / "corpus.json"), data["train"], data["validation"])
+    if set(data) != {"train", "validation"}:
+        raise ValueError(f"{folder / 'data.safetensors'} does not hold the texts of a run, two arrays called 'train' "
+                         f"and 'validation'. Was it written over by another file?")
+    try:
+        settings = Settings.from_dict(files.read_json(folder / "settings.json"))
+    except ValueError as error:
+        raise ValueError(f"{folder / 'settings.json'} does not hold the settings of a run: {error}") from error
+    return Run(folder, load_config(folder), settings, text.load(folder), load_corpus(folder), data["train"],
+               data["validation"])
+
+
+def load_corpus(folder):
+    """Return corpus.json as a dict. Raises FileNotFoundError, or ValueError naming what it lacks."""
+    path = Path(folder) / "corpus.json"
+    corpus = files.read_json(path)
+    for key in ("name", "baselines", "floor", "train_characters", "validation_characters", "train_tokens"):
+        if not isinstance(corpus, dict) or key not in corpus:
+            raise ValueError(f"{path} is damaged: it does not say {key!r}. Was it written by another program?")
+    return corpus
 
 
 def load_config(folder):

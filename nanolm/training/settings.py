@@ -19,11 +19,11 @@ SCHEDULES = ("constant", "linear", "cosine")
 class Settings:
     steps: int = 2000                # updates of the weights
     batch_size: int = 32             # rows of block_size tokens in an update
-    shards: int = 2                  # parts of a batch, computed one by one or at once, then summed: see step.py
+    shards: int = 2                  # parts of a batch (no more than its rows), computed, then summed: see step.py
     workers: int = 0                 # how many shards at once; 0: one for each core. Never changes the result
     optimizer: str = "adamw"         # sgd, momentum, adam, adamw
     lr: float = 2e-3                 # the highest learning rate
-    lr_final: float = 0.1            # the last learning rate, as a share of lr
+    lr_final: float = 0.1            # where linear and cosine schedules end, as a share of lr
     schedule: str = "cosine"         # constant, linear, cosine
     warmup: float = 0.05             # share of the steps in which the rate rises to lr
     momentum: float = 0.9            # momentum only
@@ -54,7 +54,6 @@ class Settings:
             check(name, getattr(self, name), getattr(self, name) > 0, "must be positive")
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", ("float32", "float64"))):
             check(name, getattr(self, name), getattr(self, name) in allowed, f"must be one of {', '.join(allowed)}")
-        check("shards", self.shards, self.shards <= self.batch_size, f"must not exceed batch_size = {self.batch_size}")
         check("warmup", self.warmup, self.warmup < 1, "is a share of the steps and must be below 1")
 
     def learning_rate(self, step):
@@ -84,6 +83,8 @@ class Settings:
     @classmethod
     def from_dict(cls, values):
         """Return Settings from a dict; what it lacks has its default. Raises ValueError as changed does."""
+        if not isinstance(values, dict):
+            raise ValueError(f"settings must be a dict of names and values, but came as {type(values).__name__}.")
         return cls().changed(**values)
 
     def changed(self, **changes):

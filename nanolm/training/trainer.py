@@ -28,8 +28,8 @@ import numpy as np
 from nanolm import files
 from nanolm import params as parameters
 from nanolm.models import gpt2
-from nanolm.training import (checkpoint, clipping, early_stopping, memory, metrics, metrics_log, nan_report, parallel,
-                             penalties, plots, report, run_folder, step)
+from nanolm.training import (checkpoint, clipping, early_stopping, lock, memory, metrics, metrics_log, nan_report,
+                             parallel, penalties, plots, report, run_folder, step)
 from nanolm.training import groups as grouping
 from nanolm.training.interrupt import Interrupted, Watch
 from nanolm.training.nan_report import Diverged
@@ -54,8 +54,12 @@ def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=
             show.total = total
             show.update(done - show.n)
 
-        run = run_folder.create(folder, corpus, tokenizer, config, settings, baselines, measured)
-    return go(run, progress, sample)
+        run = run_folder.prepare(folder, corpus, tokenizer, config, settings, baselines, measured)
+    run_folder.make(run.folder)
+    with lock.held(run.folder):
+        run_folder.write(run)
+        with how_to_go_on(run.folder):
+            return go(run, progress, sample)
 
 
 def resume(folder, progress=True, sample=None, **changes):
@@ -64,7 +68,7 @@ def resume(folder, progress=True, sample=None, **changes):
     changes   settings to change from here on, such as steps=4000, or lr=1e-4 after the loss became NaN; they are kept
               in settings.json. Without changes the weights at the end are those of a run never interrupted.
     Raises FileNotFoundError if there is no run, CheckpointError if its checkpoints are damaged or of another model,
-    ValueError for a setting that is unknown or cannot change any more.
+    ValueError for a setting that is unknown or cannot change any more, BlockingIOError if a process trains there.
     """
     run = run_folder.open_run(folder)
     if changes:
@@ -72,8 +76,8 @@ def resume(folder, progress=True, sample=None, **changes):
         if fixed:
             raise ValueError(f"the setting {fixed[0]} cannot change in the middle of a run. Begin a new one.")
         run = replace(run, settings=run.settings.changed(**changes))
-        files.atomic_write(run.folder / "settings.json", run.settings.to_json())
-    return go(run, progress, sample)
+    with lock.held(run.folder), how_to_go_on(run.folder):
+        return go(run, progress, sample)
 
 
 def go(run, progress=True, sample=None):
@@ -99,11 +103,15 @@ def go(run, progress=True, sample=None):
         save()                                          # from here on, a killed run can be resumed
     where, warning = checkpoint.restore(folder, params, state, asdict(config))
     t, best = where["step"], where["best"]
+    if settings.steps < t:
+        raise ValueError(f"the run in {folder} has made {t:,} steps already, so it cannot end at steps = "
+                         f"{settings.steps:,}. Give a larger number; nothing was changed.")
+    files.atomic_write(folder / "settings.json", settings.to_json())            # resume may have changed them
     batches.restore(where["batches"])
     metrics_log.trim(folder, t if t > 0 else -1)        # the evaluation at step 0 is done again
 
     seconds, tokens = 0.0, 0
-    with how_to_go_on(folder), metrics_log.opened(folder) as log, Watch() as ctrl_c, \
+    with metrics_log.opened(folder) as log, Watch() as ctrl_c, \
             bar(progress, total=settings.steps, initial=t, unit="step") as show:
         if warning:
             show.write(warning)
@@ -148,14 +156,18 @@ def evaluate(run, p, params, best, t, log, workers, sample, show):
     """Measure the validation text, write a line and a sample, keep the weights if they are the best; return `best`."""
     measured = metrics.evaluate(gpt2, p, run.config, run.validation_ids, run.corpus["validation_characters"],
                                 workers=workers)
+    if not math.isfinite(measured["loss"]):
+        raise Diverged(f"After step {t:,} the loss on the validation text is {measured['loss']}.\n"
+                       f"{from_the_last_good(run.folder, t)}")
     text = (sample or default_sample)(p, run.config, run.tokenizer, run.settings.seed)
     metrics_log.write(log, {"step": t, "validation": measured, "sample": text})
     files.atomic_write(run.folder / "samples.txt", samples(metrics_log.read(run.folder)))
     best = early_stopping.update(best, measured["loss"], t)
     if best["step"] == t:
         run_folder.save_weights(run.folder, params)
-    show.write(f"step {t:>6,}   validation {measured['loss']:.4f} nats per token, "
-               f"{measured['bits_per_character']:.4f} bits per character")
+    if not show.disable:                                # tqdm's write itself does not look
+        show.write(f"step {t:>6,}   validation {measured['loss']:.4f} nats per token, "
+                   f"{measured['bits_per_character']:.4f} bits per character")
     return best
 
 
@@ -189,18 +201,30 @@ def samples(records):
 
 @contextmanager
 def how_to_go_on(folder):
-    """Add to an OSError (a full disk, say) that nothing is lost, and the command to go on with."""
+    """Say after a Ctrl-C that would not wait, or an OSError (a full disk), what is left and how to go on."""
+    def last():
+        if checkpoint.exists(folder):
+            return f"The last checkpoint is whole. To go on from it: {run_folder.resume_command(folder)}"
+        return "There is no checkpoint yet. Start again with the command that began it."
+
     try:
         yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"Stopped at once. {last()}") from None
     except OSError as error:
-        raise type(error)(error.errno, f"{error.strerror or error}\nThe run has stopped. Its last checkpoint is whole; "
-                                       f"when the cause is gone: {run_folder.resume_command(folder)}") from error
+        raise type(error)(error.errno or 0, f"{error.strerror or error}\nThe run has stopped. {last()}") from error
 
 
 def diverged(folder, t, loss, norm, bad):
     return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they "
-            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n"
-            f"The last checkpoint is good. To go on from it more carefully, with a lower learning rate: "
+            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n{from_the_last_good(folder, t)}")
+
+
+def from_the_last_good(folder, t):
+    good = checkpoint.last_good(folder, t)
+    if good is None:
+        return "There is no checkpoint of other weights. Begin a new run, with a lower learning rate."
+    return (f"The checkpoint of step {good:,} is good. To go on from it more carefully, with a lower learning rate: "
             f"{run_folder.resume_command(folder)} --lr ...")
 
 
