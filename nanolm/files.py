@@ -4,6 +4,7 @@ A program can be killed, and a disk can fill up, in the middle of a write. So: w
 folder, ask the system to put the bytes on the disk (fsync), then rename. A rename inside one folder is atomic
 (POSIX rename, and os.replace on Windows): a reader sees the old file or the new one, never half of either.
 """
+import contextlib
 import json
 import os
 import secrets
@@ -29,7 +30,8 @@ def atomic_write(path, data):
             shutil.copymode(path, temporary)            # who may read it stays as it was
         os.replace(temporary, path)
     except BaseException as error:                      # Ctrl-C too must not leave the temporary file behind
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):              # it may never have been made
+            temporary.unlink()
         if isinstance(error, OSError):
             raise type(error)(error.errno, f"could not write {path}: {error.strerror}. The file that was there before "
                                            f"is unchanged. Free some space or choose another folder.") from error

@@ -69,3 +69,16 @@ def test_wrong_targets_are_named():
         cross_entropy.forward(z, np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match="label_smoothing must be at least 0 and below 1"):
         cross_entropy.forward(z, np.array([0, 1]), label_smoothing=1.0)
+
+
+@pytest.mark.parametrize("shift", [-100, 1000])
+def test_large_logits_cost_no_digits(shift):
+    """GPT-2's logits lie around -100. In float32, lse = largest + log_sum would be rounded to 4e-6 of the probabilities."""
+    rng = np.random.default_rng(0)
+    z = (3 * rng.standard_normal((64, 50)) + shift).astype(np.float32)
+    targets = z.argmax(axis=-1)                                             # what is believed comes: a small loss
+    loss, cache = cross_entropy.forward(z, targets)
+    exact, exact_cache = cross_entropy.forward(z.astype(np.float64), targets)
+    assert loss.dtype == np.float32 and abs(loss - exact) < 3e-7 * exact
+    dz, exact_dz = cross_entropy.backward(1.0, cache), cross_entropy.backward(1.0, exact_cache)
+    assert np.linalg.norm(dz - exact_dz) < 3e-7 * np.linalg.norm(exact_dz)

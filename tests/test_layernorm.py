@@ -66,3 +66,9 @@ def test_wrong_arguments_are_named():
         layernorm.forward(x, weight.astype(np.float32), bias)
     with pytest.raises(TypeError, match="x must hold float32 or float64, but it holds int64"):
         layernorm.forward(np.ones((2, 7), np.int64), weight, bias)
+
+
+def test_a_numpy_eps_does_not_widen_float32():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    y, cache = layernorm.forward(x, x[0], x[1], eps=np.float64(1e-5))
+    assert y.dtype == np.float32 and all(g.dtype == np.float32 for g in layernorm.backward(y, cache))

@@ -52,6 +52,13 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["note.txt"]
 
 
+def test_a_folder_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "note.txt").write_text("old")
+    with pytest.raises(OSError, match="could not write .*inside: Not a directory|could not write .*inside: No such file"):
+        files.atomic_write(tmp_path / "note.txt" / "inside", "new")
+    assert (tmp_path / "note.txt").read_text() == "old"
+
+
 def test_read_json_names_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file .*gone.json"):
         files.read_json(tmp_path / "gone.json")

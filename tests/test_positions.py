@@ -39,5 +39,5 @@ def test_wrong_arguments_are_named():
         positions.forward(x, table, offset=4)
     with pytest.raises(ValueError, match=r"weight must have the shape \(positions, C\) = \(positions, 4\)"):
         positions.forward(x, np.zeros((6, 5)))
-    with pytest.raises(ValueError, match="n_positions and n_channels must be at least 1"):
+    with pytest.raises(ValueError, match="n_positions must be at least 1, but it is 0"):
         positions.sinusoidal(0, 4)

@@ -1,4 +1,6 @@
 """Rule 10: wrong shapes, ids and dtypes are refused in a sentence: the argument, what came, what was expected."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,24 @@ REFUSED = [
     (lambda: linear.forward(x, w.astype(np.float32), b), TypeError, ("weight", "float32", "float64")),
     (lambda: linear.forward(x.astype(int), w, b), TypeError, ("x", "int64", "float64")),
     (lambda: linear.forward(x.tolist(), w, b), TypeError, ("x", "list", "array")),
-    (lambda: linear.forward(np.zeros(()), w, b), ValueError, ("x", "()", "axes")),
+    (lambda: linear.forward(np.zeros(()), w, b), ValueError, ("x", "()", "1 axis")),
+    (lambda: linear.forward(x, None, b), TypeError, ("weight", "None", "array")),
+    (lambda: linear.forward(np.zeros((3, 0)), np.zeros((0, 2))), ValueError, ("x", "(3, 0)", "last axis")),
+    (lambda: linear.forward(x, np.ma.masked_array(w), b), TypeError, ("weight", "MaskedArray", "array")),
+    (lambda: gelu.forward(np.array(1.0)), ValueError, ("x", "()", "1 axis")),
+    (lambda: softmax.forward(x[..., :0]), ValueError, ("x", "(2, 3, 0)", "last axis")),
+    (lambda: embedding.forward(np.int64(2), w), TypeError, ("ids", "int64", "array of integers")),
+    (lambda: layernorm.forward(x, None, np.zeros(4)), TypeError, ("weight", "None", "array")),
+    (lambda: layernorm.forward(x, np.zeros(4), np.zeros(4), eps=-1e-5), ValueError, ("eps", "-1e-05", "at least 0")),
+    (lambda: layernorm.forward(x, np.zeros(4), np.zeros(4), eps="1e-5"), TypeError, ("eps", "str", "number")),
+    (lambda: positions.forward(x, np.zeros((3, 4)), offset=0.0), TypeError, ("offset", "0.0", "whole")),
+    (lambda: positions.forward(x, np.zeros((3, 4)), offset=-1), ValueError, ("offset", "-1", "at least 0")),
+    (lambda: positions.sinusoidal(0, 4), ValueError, ("n_positions", "0", "at least 1")),
+    (lambda: dropout.forward(x, None, rng), TypeError, ("rate", "None", "number")),
+    (lambda: cross_entropy.forward(x, np.zeros((2, 3), int), label_smoothing="0.1"), TypeError,
+     ("label_smoothing", "str", "number")),
+    (lambda: attention.forward(x, x[:, :0], x[:, :0]), ValueError, ("k", "(2, 0, 4)", "at least one key")),
+    (lambda: masks.causal(2.0), TypeError, ("T", "2.0", "whole")),
     (lambda: gelu.forward(x, "sigmoid"), ValueError, ("form", "sigmoid", "tanh")),
     (lambda: gelu.forward(x.astype(int)), TypeError, ("x", "int64", "float32")),
     (lambda: softmax.forward(x.astype(np.float16)), TypeError, ("x", "float16", "float32")),
@@ -56,6 +75,15 @@ REFUSED = [
     (lambda: multihead.forward(x, {"c_attn": heads4["c_attn"]}, 2), ValueError, ("p", "c_proj", "missing")),
     (lambda: multihead.forward(x, heads4, 2, memory=np.zeros((3, 3, 4))), ValueError,
      ("memory", "(3, 3, 4)", "(2, S, 4)")),
+    (lambda: multihead.forward(x, heads4, 2.0), TypeError, ("n_head", "2.0", "whole")),
+    (lambda: multihead.forward(x, heads4, 2, mask=np.ones((2, 3, 3), bool)), ValueError,
+     ("mask", "(2, 3, 3)", "(B, H, T, S)", "mask[:, None]")),               # with B = H it would be taken for (H, T, S)
+    (lambda: multihead.forward(x, {**heads4, "c_attn": cases.dense(rng, 4, 9)}, 2), ValueError,
+     ("c_attn weight", "(4, 9)", "(4, 12)")),
+    (lambda: multihead.forward(x, {**heads4, "c_proj": cases.dense(rng, 4, 1)}, 2), ValueError,
+     ("c_proj weight", "(4, 1)", "(4, 4)")),                                # x + a would broadcast
+    (lambda: multihead.forward(x, {**heads4, "c_attn": {"weight": w}}, 2), ValueError, ("c_attn", "missing: bias", "weight")),
+    (lambda: mlp.forward(x, {**mlp4, "c_proj": cases.dense(rng, 5, 1)}), ValueError, ("c_proj weight", "(5, 1)", "(5, 4)")),
     (lambda: mlp.forward(x, []), TypeError, ("p", "list", "c_fc")),
     (lambda: mlp.forward(x, {**mlp4, "c_gate": 1}), ValueError, ("p", "c_gate", "c_fc")),
     (lambda: block.forward(x, p4, 2, norm="sandwich"), ValueError, ("norm", "sandwich", "pre")),
@@ -69,6 +97,15 @@ REFUSED = [
     (lambda: gpt2.forward(model, ids, ids[:, :2], config), ValueError, ("targets", "(1, 2)", "(1, 3)")),
     (lambda: gpt2.Config(n_head=5), ValueError, ("n_head", "5", "768")),
     (lambda: gpt2.Config(n_layer=0), ValueError, ("n_layer", "0", "at least 1")),
+    (lambda: gpt2.Config(n_layer=np.int64(2)), ValueError, ("n_layer", "int64", "not int")),
+    (lambda: gpt2.Config(dropout="0.1"), TypeError, ("dropout", "str", "number")),
+    (lambda: gpt2.Config(dropout=1.0), ValueError, ("dropout", "1.0", "below 1")),
+    (lambda: gpt2.forward(model, ids, ids, replace(config, n_layer=2)), ValueError, ("h", "missing: 1", "0, 1")),
+    (lambda: gpt2.forward({**model, "h": {**model["h"], "1": model["h"]["0"]}}, ids, ids, config), ValueError,
+     ("h", "not known: 1", "keys 0;")),                                     # blocks that config does not know would be skipped
+    (lambda: gpt2.logits(model, ids, replace(config, vocab_size=9)), ValueError, ("wte", "(7, 4)", "(9, 4)")),
+    (lambda: gpt2.logits(model, ids, replace(config, block_size=9)), ValueError, ("wpe", "(4, 4)", "(9, 4)")),
+    (lambda: gpt2.logits({"wte": model["wte"]}, ids, config), ValueError, ("p", "wpe, h, ln_f", "missing")),
     (lambda: gpt2.preset("gpt3"), ValueError, ("preset", "gpt3", "nano")),
     (lambda: gpt2.init(config, 3), TypeError, ("rng", "int", "Generator")),
     (lambda: gpt2.init(config, rng, np.float16), TypeError, ("dtype", "float16", "float32")),

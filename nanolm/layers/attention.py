@@ -16,8 +16,9 @@ Backward, bottom to top:
     ds_ij = P_ij (dP_ij - sum_l dP_il P_il)                                    softmax, (S2)                      (A5)
     dq_i  = sum_j ds_ij k_j / sqrt(D),  dk_j = sum_i ds_ij q_i / sqrt(D)                                          (A6)
 
-Where the mask forbids, P = 0, hence ds = 0: backward needs no mask. dk's sum over all keys of one bias is zero: adding
-the same vector to every key shifts a row of scores by one number, and the softmax does not see it.
+Where the mask forbids, P = 0, hence ds = 0: backward needs no mask. The dk_j of all keys add up to zero, and so the
+gradient of a bias that all keys share is zero: adding one vector to every key shifts each row of scores by one number,
+and the softmax does not see it.
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, eq. 1. Dropout on P as in GPT-2 and BERT.
 Derived   notebooks/07_attention.ipynb.  Tested  tests/test_attention.py, tests/test_contract.py, tests/test_golden.py.
@@ -30,7 +31,8 @@ from nanolm.layers import check, dropout as dropout_layer, softmax
 
 
 def forward(q, k, v, mask=None, dropout=0.0, rng=None):
-    """Return y (..., T, E) and the cache (q, k, v, P, and softmax's and dropout's own): T S new numbers a head.
+    """Return y (..., T, E) and the cache (q, k, v, P, and softmax's and dropout's own): T S new numbers a head, with
+    dropout 2 T S and as many booleans.
 
     dropout is the share of the weights P that is dropped when rng, a numpy.random.Generator, is given.
     Raises ValueError if the shapes do not fit or mask does not broadcast; TypeError if mask is not boolean.
@@ -67,11 +69,12 @@ def check_arguments(q, k, v, mask):
         check.dimensions(name, array, 2, form)
     check.shape("k", k, q.shape[:-2] + (k.shape[-2],) + q.shape[-1:], "as many heads and channels as q")
     check.shape("v", v, k.shape[:-1] + v.shape[-1:], "one value for each key")
+    if k.shape[-2] == 0:
+        raise ValueError(f"k must hold at least one key, but its shape is {k.shape}.")
     if mask is None:
         return
     if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-        what = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise TypeError(f"mask must be a NumPy array of booleans, True = may attend, but it is {what}. "
+        raise TypeError(f"mask must be a NumPy array of booleans, True = may attend, but it is {check.described(mask)}. "
                         f"Turn a mask of 0 and -inf with mask == 0.")
     scores_shape = q.shape[:-1] + (k.shape[-2],)
     try:

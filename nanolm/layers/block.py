@@ -6,7 +6,7 @@
     x, y (B, T, C)     p = {"ln_1", "attn", "ln_2", "mlp"}, see layernorm, multihead, mlp
 
 The sum x + f(x) is the residual connection. Going back it is a fork: the gradient arrives once through the + and once
-through f, and the two add. In (B1) one of the two paths touches nothing at all, from the loss down to the embedding;
+through f, and the two add. In (B1) one of the two paths touches nothing at all, from the last block down to the first;
 this is why deep pre-norm models train without a warm-up's help and post-norm ones hardly do.
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1 (B2); Radford et al. 2019, "Language models are unsupervised

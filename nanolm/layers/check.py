@@ -6,25 +6,26 @@ microsecond an argument. complex128 passes as float64: gradcheck differentiates 
 """
 import numpy as np
 
-PRECISION = {"float32": 32, "float64": 64, "complex64": 32, "complex128": 64}
+PRECISION = {np.dtype(np.float32): 32, np.dtype(np.float64): 64, np.dtype(np.complex64): 32, np.dtype(np.complex128): 64}
 
 
-def floats(**arrays):
+def floats(optional=None, **arrays):
     """Raise TypeError unless every named array is a NumPy array of float32 or float64, all of one precision.
 
-    An array that is None is skipped: it stands for an argument that was left out.
+    optional: the name of the one array that may be None, because it may be left out.
     """
     first = None
     for name, array in arrays.items():
-        if array is None:
+        if array is None and name == optional:
             continue
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{name} must be a NumPy array of floats, but it is a {type(array).__name__}. "
-                            f"Make one with np.asarray({name}, dtype=np.float32).")
-        bits = PRECISION.get(array.dtype.name)
+        # np.matrix and masked arrays are arrays too, but * and sum mean something else to them.
+        if not isinstance(array, np.ndarray) or isinstance(array, (np.matrix, np.ma.MaskedArray)):
+            raise TypeError(f"{name} must be a NumPy array of floats, but it is {described(array)}. "
+                            f"Make one with np.asarray(..., dtype=np.float32).")
+        bits = PRECISION.get(array.dtype)
         if bits is None:
             raise TypeError(f"{name} must hold float32 or float64, but it holds {array.dtype}. "
-                            f"Convert it with {name}.astype(np.float32).")
+                            f"Convert it with .astype(np.float32).")
         if first is None:
             first = (name, array.dtype, bits)
         elif bits != first[2]:
@@ -38,8 +39,7 @@ def integers(name, ids, low, high, spared=None):
     One value, `spared`, is allowed outside the range (the target that is ignored).
     """
     if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
-        what = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
-        raise TypeError(f"{name} must be a NumPy array of integers, but it is {what}. "
+        raise TypeError(f"{name} must be a NumPy array of integers, but it is {described(ids)}. "
                         f"Make one with np.asarray({name}, dtype=np.int64).")
     wrong = (ids < low) | (ids >= high)
     if spared is not None:
@@ -47,7 +47,8 @@ def integers(name, ids, low, high, spared=None):
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         also = "" if spared is None else f" (or {spared}, which is ignored)"
-        raise ValueError(f"{name} must lie between {low} and {high - 1}{also}, but {name}{list(where)} is {ids[where]}. "
+        place = f"{name}{list(where)}" if where else "it"
+        raise ValueError(f"{name} must lie between {low} and {high - 1}{also}, but {place} is {ids[where]}. "
                          f"Do the tokenizer and the model have the same vocabulary?")
 
 
@@ -58,9 +59,12 @@ def shape(name, array, expected, because):
 
 
 def dimensions(name, array, least, form):
-    """Raise ValueError if array has fewer axes than `least`; `form` shows the expected axes, such as "(..., C)"."""
+    """Raise ValueError if array has fewer axes than `least` or nothing along the last; `form`: the axes, "(..., C)"."""
     if array.ndim < least:
-        raise ValueError(f"{name} must have at least {least} axes, {form}, but its shape is {array.shape}.")
+        raise ValueError(f"{name} must have at least {least} ax{'e' if least > 1 else 'i'}s, {form}, but its shape is "
+                         f"{array.shape}.")
+    if array.shape[-1] == 0:
+        raise ValueError(f"{name} must have something along its last axis, {form}, but its shape is {array.shape}.")
 
 
 def keys(name, p, expected):
@@ -71,3 +75,55 @@ def keys(name, p, expected):
     if missing or extra:
         raise ValueError(f"{name} must have the keys {', '.join(expected)}; missing: {', '.join(missing) or 'none'}, "
                          f"not known: {', '.join(map(str, extra)) or 'none'}.")
+
+
+def dense(name, p, n_in, n_out, because):
+    """Return n_out if p holds the weight (n_in, n_out) and the bias (n_out,) of a linear layer; n_out None: any number.
+
+    If not, raise TypeError or ValueError; `because` says where the expected shape comes from.
+    """
+    keys(name, p, ("weight", "bias"))
+    floats(**{f"{name} weight": p["weight"], f"{name} bias": p["bias"]})
+    n_out = p["weight"].shape[-1] if n_out is None and p["weight"].ndim else n_out
+    shape(f"{name} weight", p["weight"], (n_in, n_out), because)
+    shape(f"{name} bias", p["bias"], (n_out,), because)
+    return n_out
+
+
+def whole(name, value, least):
+    """Raise TypeError unless value is a whole number (Python's or NumPy's), ValueError if it is below `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number, but it is {value!r} ({type(value).__name__}).")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, but it is {value}.")
+
+
+def share(name, value):
+    """Return value as a Python float. Raises TypeError unless it is a number, ValueError unless 0 <= value < 1."""
+    number = real(name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, but it is {number}.")
+    return number
+
+
+def real(name, value, least=None):
+    """Return value as a Python float: NumPy 2's own float64 would widen float32 arrays.
+
+    Raises TypeError if value is no number, ValueError if it is NaN or below `least`, where there is a least.
+    """
+    if not isinstance(value, (int, float, np.floating, np.integer)):
+        raise TypeError(f"{name} must be a number, but it is {described(value)}.")
+    if least is not None and not value >= least:
+        raise ValueError(f"{name} must be at least {least}, but it is {value}.")
+    return float(value)
+
+
+def described(value):
+    """Return what value is, in words for an error message: "an array of int64", "a list", "None"."""
+    if value is None:
+        return "None"
+    if type(value) is np.ndarray:
+        return f"an array of {value.dtype}"
+    if isinstance(value, np.generic):
+        return f"a single number, {type(value).__name__}"
+    return f"a {type(value).__name__}"

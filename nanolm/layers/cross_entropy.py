@@ -6,9 +6,11 @@
 
     logits z (..., V)     targets (...) integers     loss: one number, in nats (divide by ln 2 for bits)
 
-Probabilities are never formed on the way: ln of a share that underflowed to 0 is -inf, while (C1) with the largest
-logit subtracted first is right for any finite logits. A target equal to ignore_index (padding, or a token that was
-not masked) counts neither in the sum nor in the number it is divided by. If no target counts, loss and gradient are 0.
+Probabilities are never formed on the way: ln of a share that underflowed to 0 is -inf, while (C1) is right as long as
+nll itself fits. The largest logit is subtracted first and not added again: the logits of the published GPT-2 lie around
+-100, where float32 counts in steps of 8e-6, and lse would be rounded to one of them. A target equal to ignore_index
+(padding, or a token that was not masked) counts neither in the sum nor in the number it is divided by. If no target
+counts, loss and gradient are 0.
 
 Label smoothing asks for a little less certainty: the target gets 1 - s, and s is spread evenly over all V tokens:
 
@@ -29,9 +31,10 @@ from nanolm.layers import check
 
 
 def forward(logits, targets, ignore_index=-100, label_smoothing=0.0):
-    """Return loss (a scalar of the logits' dtype, nats) and cache = (logits, lse, rows, picked, label_smoothing).
+    """Return loss (a scalar of the logits' dtype, nats) and cache = (logits, largest, log_sum, rows, picked, s).
 
-    The cache holds the logits by reference and one new number a row; probabilities are computed again in backward.
+    The cache holds the logits by reference and two new numbers a row; probabilities are computed again in backward.
+    ignore_index: the target that does not count; None: all count.
     Raises ValueError if targets are not shaped like logits without V or are out of range, or unless 0 <= label_smoothing
     < 1; TypeError if targets are not integers.
     """
@@ -40,28 +43,28 @@ def forward(logits, targets, ignore_index=-100, label_smoothing=0.0):
     V = logits.shape[-1]
     check.integers("targets", targets, 0, V, spared=ignore_index)
     check.shape("targets", targets, logits.shape[:-1], "one target for each row of logits")
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"label_smoothing must be at least 0 and below 1, but it is {label_smoothing}.")
-    s = float(label_smoothing)
+    s = check.share("label_smoothing", label_smoothing)
     z = logits.reshape(-1, V)                                               # (N, V)
     rows = np.flatnonzero(targets.reshape(-1) != ignore_index)              # (M,) the rows that count
     picked = targets.reshape(-1)[rows]                                      # (M,) and their targets
     largest = z.max(axis=-1, keepdims=True)
-    lse = np.log(np.exp(z - largest).sum(axis=-1, keepdims=True)) + largest   # (N, 1)
-    nll = lse[rows, 0] - z[rows, picked]                                    # (M,) (C1)
+    z = z - largest                                                         # changes no probability, and no nll
+    log_sum = np.log(np.exp(z).sum(axis=-1, keepdims=True))                 # (N, 1) lse of z as it is now
+    nll = log_sum[rows, 0] - z[rows, picked]                                # (M,) (C1)
     if s > 0:
-        nll = (1 - s) * nll + s * (lse[rows, 0] - z[rows].mean(axis=-1))    # (C3)
+        nll = (1 - s) * nll + s * (log_sum[rows, 0] - z[rows].mean(axis=-1))   # (C3)
     loss = (nll / max(len(rows), 1)).sum()                                  # (C2); NumPy 1 widens nll.sum() / an int
-    return loss, (logits, lse, rows, picked, s)
+    return loss, (logits, largest, log_sum, rows, picked, s)
 
 
 def backward(dloss, cache):
     """Return dlogits, shaped like logits. dloss is the gradient of whatever follows by this loss: 1 if nothing does."""
-    logits, lse, rows, picked, s = cache
+    logits, largest, log_sum, rows, picked, s = cache
     V = logits.shape[-1]
     scale = float(dloss) / max(len(rows), 1)                                # loss = (nll / M).sum()
     dz = np.zeros_like(logits).reshape(-1, V)                               # ignored rows stay 0
-    p = np.exp(logits.reshape(-1, V)[rows] - lse[rows])                     # (M, V)
+    z = logits.reshape(-1, V)[rows] - largest[rows]                         # (M, V)
+    p = np.exp(z - log_sum[rows])
     p[np.arange(len(rows)), picked] -= 1 - s                                # - q, the part at the target
     p -= s / V                                                              # - q, the part that is spread
     p *= scale

@@ -2,7 +2,7 @@
 
     y_i = x_i keep_i / (1 - rate),     keep_i = 1 with chance 1 - rate, else 0                                    (D1)
 
-    x, y   any shape, no units.   rate: the share that is dropped, 0 <= rate < 1.
+    x, y (..., C), no units.   rate: the share that is dropped, 0 <= rate < 1.
 
 Dividing by 1 - rate keeps the expected value of y equal to x, so nothing has to change when training is over: then
 rng is None and y is x. Backward multiplies by the very same numbers; the mask must be the one that forward drew.
@@ -21,18 +21,18 @@ def forward(x, rate, rng):
     """Return y, shaped like x, and cache = (keep, scale): one boolean a number; (None, 1) when nothing is dropped.
 
     rng is a numpy.random.Generator; None, or a rate of 0, drops nothing and returns x itself, not a copy.
-    Raises ValueError unless 0 <= rate < 1, TypeError if rng is neither.
+    Raises ValueError unless 0 <= rate < 1, TypeError if rate is no number or rng is neither.
     """
     check.floats(x=x)
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must be at least 0 and below 1, the share of numbers to drop, but it is {rate}.")
+    check.dimensions("x", x, 1, "(..., C)")
+    rate = check.share("rate", rate)                                        # the share of numbers to drop
     if rng is None or rate == 0:
         return x, (None, 1.0)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator or None, but it is a {type(rng).__name__}. "
                         f"Make one with np.random.default_rng(seed).")
     keep = rng.random(x.shape, dtype=np.float32) >= rate
-    scale = 1 / (1 - float(rate))
+    scale = 1 / (1 - rate)
     y = x * keep
     y *= scale
     return y, (keep, scale)

@@ -3,8 +3,8 @@
     erf(x) = 2 / sqrt(pi) * integral from 0 to x of exp(-s^2) ds,     erfc(x) = 1 - erf(x)
 
 For z = |x| the product erfc(z) exp(z^2) falls smoothly from 1 towards 0. In the variable t = 1 / (1 + z / 2), which
-squeezes z = 0 ... infinity into t = 1 ... 0, it is so smooth that a polynomial of degree 18 is right to rounding.
-The polynomial is fitted here, at import, to math.erfc at 19 points (Chebyshev's); there is no table to trust.
+squeezes z = 0 ... infinity into t = 1 ... 0, it is so smooth that a polynomial of degree 18 is right to rounding (10
+in float32). It is fitted here, at import, to math.erfc at 19 (11) points, Chebyshev's; there is no table to trust.
 
     erfc(z)  = exp(-z^2) * polynomial(t)           z >= 0
     erfc(-z) = 2 - erfc(z)

@@ -3,7 +3,7 @@
     erf form (BERT)     y = x Phi(x),   Phi(x) = (1 + erf(x / sqrt 2)) / 2 = erfc(-x / sqrt 2) / 2             (G1)
     tanh form (GPT-2)   y = x (1 + tanh u) / 2,   u = k (x + a x^3),   k = sqrt(2 / pi),   a = 0.044715        (G2)
 
-    x, y   any shape, no units.   The two forms differ by 4.7e-4 at most: close, but not the same function.
+    x, y (..., C), no units.   The two forms differ by 4.7e-4 at most: close, but not the same function.
 
 Backward, by the product rule; phi(x) = exp(-x^2 / 2) / sqrt(2 pi) is the derivative of Phi:
 
@@ -29,12 +29,13 @@ def forward(x, form="tanh"):
     Raises ValueError unless form is "tanh" or "erf", TypeError if x does not hold floats.
     """
     check.floats(x=x)
+    check.dimensions("x", x, 1, "(..., C)")
     if form == "tanh":
         share = np.tanh(K * (x + A * (x * x * x)))                          # x ** 3 would call pow: 20 times slower
         share += 1                                                          # (1 + tanh u) / 2, in place: share is ours
         share *= 0.5
     elif form == "erf":
-        share = 0.5 * erf.erfc(x * (-1 / math.sqrt(2)))                         # Phi(x)
+        share = 0.5 * erf.erfc(x * (-1 / math.sqrt(2)))                     # Phi(x)
     else:
         raise ValueError(f'form must be "tanh" (as in GPT-2) or "erf" (as in BERT), but it is {form!r}.')
     return x * share, (x, form, share)

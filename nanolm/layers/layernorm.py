@@ -21,12 +21,14 @@ from nanolm.layers import check
 def forward(x, weight, bias, eps=1e-5):
     """Return y and cache = (x, weight, mean, rstd): x by reference, two new numbers a token.
 
-    Raises ValueError if weight or bias is not (C,), TypeError on mixed dtypes. A NaN in a token makes that token's y NaN.
+    Raises ValueError if weight or bias is not (C,) or eps is below 0, TypeError on mixed dtypes. A NaN in a token makes
+    that token's y NaN; so does eps = 0 where all channels are equal.
     """
     check.floats(x=x, weight=weight, bias=bias)
     check.dimensions("x", x, 1, "(..., C)")
     check.shape("weight", weight, x.shape[-1:], "one gain for each of x's channels")
     check.shape("bias", bias, x.shape[-1:], "one number for each of x's channels")
+    eps = check.real("eps", eps, least=0)
     mean = x.mean(axis=-1, keepdims=True)
     centred = x - mean
     var = (centred * centred).mean(axis=-1, keepdims=True)                  # biased: divided by C, not by C - 1

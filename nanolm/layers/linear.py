@@ -23,7 +23,7 @@ def forward(x, weight, bias=None):
 
     Raises ValueError if weight is not (I, O) for x's last axis I, or bias is not (O,); TypeError on mixed dtypes.
     """
-    check.floats(x=x, weight=weight, bias=bias)
+    check.floats(x=x, weight=weight, bias=bias, optional="bias")
     check.dimensions("x", x, 1, "(..., I)")
     if weight.ndim != 2 or weight.shape[0] != x.shape[-1]:
         raise ValueError(f"weight must have the shape (in, out) = ({x.shape[-1]}, out), because x has {x.shape[-1]} "

@@ -11,13 +11,17 @@ Tested    tests/test_attention.py.
 """
 import numpy as np
 
+from nanolm.layers import check
+
 
 def causal(T, S=None):
     """Return the boolean mask (T, S), True where key j <= query's position i + S - T. S defaults to T.
 
-    Raises ValueError if S < T: a query would stand before the first key.
+    Raises ValueError if S < T: a query would stand before the first key; TypeError if one of them is not whole.
     """
     S = T if S is None else S
+    check.whole("T", T, least=1)
+    check.whole("S", S, least=1)
     if S < T:
         raise ValueError(f"S, the number of keys, must be at least T = {T}, the number of queries, but it is {S}: "
                          f"the queries are the last T of the S positions.")
@@ -30,9 +34,9 @@ def padding(lengths, S):
     Raises ValueError if a length is below 0 or above S, TypeError if lengths are not integers.
     """
     lengths = np.asarray(lengths)
-    if lengths.dtype.kind not in "iu" or lengths.ndim != 1:
+    if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or not len(lengths):
         raise TypeError(f"lengths must be a list of integers, one for each sequence, but it is {lengths.dtype} of shape "
                         f"{lengths.shape}.")
-    if len(lengths) and (lengths.min() < 0 or lengths.max() > S):
+    if lengths.min() < 0 or lengths.max() > S:
         raise ValueError(f"lengths must lie between 0 and S = {S}, but they reach from {lengths.min()} to {lengths.max()}.")
     return (np.arange(S)[None, :] < lengths[:, None])[:, None, None, :]     # (B, S) -> (B, 1, 1, S)

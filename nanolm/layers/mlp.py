@@ -15,9 +15,14 @@ from nanolm.layers import check, gelu, linear
 def forward(x, p, form="tanh"):
     """Return y, shaped like x, and the three caches. form: the GELU's, "tanh" or "erf".
 
-    Raises ValueError if p lacks a key or shapes do not fit.
+    Raises ValueError if p lacks a key or shapes do not fit, TypeError on wrong types.
     """
+    check.floats(x=x)
+    check.dimensions("x", x, 1, "(..., C)")
     check.keys("p", p, ("c_fc", "c_proj"))
+    C = x.shape[-1]
+    F = check.dense("c_fc", p["c_fc"], C, None, f"because x has {C} channels")
+    check.dense("c_proj", p["c_proj"], F, C, f"because c_fc gives {F} channels and x has {C}")
     h, c1 = linear.forward(x, **p["c_fc"])                                  # (..., C) -> (..., F)
     h, c2 = gelu.forward(h, form)
     y, c3 = linear.forward(h, **p["c_proj"])                                # (..., F) -> (..., C)

@@ -20,12 +20,11 @@ from nanolm.layers import attention, check, linear
 
 
 def forward(x, p, n_head, mask=None, memory=None, dropout=0.0, rng=None):
-    """Return y (B, T, C) and the cache of the three steps. mask: boolean, broadcasts to (B, H, T, S).
+    """Return y (B, T, C) and the cache of the three steps. mask: boolean, (T, S) or broadcasts to (B, H, T, S).
 
-    Raises ValueError if n_head does not divide C, p lacks a key, or shapes do not fit.
+    Raises ValueError if n_head does not divide C, p lacks a key, or shapes do not fit; TypeError on wrong types.
     """
-    check.keys("p", p, ("c_attn", "c_proj"))
-    check_arguments(x, memory, n_head)
+    check_arguments(x, p, n_head, mask, memory)
     if memory is None:
         packed, c_in = linear.forward(x, **p["c_attn"])                     # (B, T, C) -> (B, T, 3C), (H1)
         q, k, v = np.split(packed, 3, axis=-1)                              # three views, (B, T, C) each
@@ -69,13 +68,21 @@ def merge(heads):
     return heads.transpose(0, 2, 1, 3).reshape(B, T, H * D)
 
 
-def check_arguments(x, memory, n_head):
-    """Raise ValueError, with a sentence, unless x, memory and n_head fit together."""
-    check.floats(x=x, memory=memory)
+def check_arguments(x, p, n_head, mask, memory):
+    """Raise ValueError or TypeError, with a sentence, unless the arguments of forward fit together."""
+    check.floats(x=x, memory=memory, optional="memory")
     if x.ndim != 3:
         raise ValueError(f"x must have the shape (B, T, C), but it has {x.shape}.")
-    if n_head < 1 or x.shape[-1] % n_head:
-        raise ValueError(f"n_head must divide the number of channels C = {x.shape[-1]}, but it is {n_head}.")
+    C = x.shape[-1]
+    check.whole("n_head", n_head, least=1)
+    if C % n_head:
+        raise ValueError(f"n_head must divide the number of channels C = {C}, but it is {n_head}.")
+    check.keys("p", p, ("c_attn", "c_proj"))
+    check.dense("c_attn", p["c_attn"], C, 3 * C, f"q, k and v side by side, because x has {C} channels")
+    check.dense("c_proj", p["c_proj"], C, C, f"because x has {C} channels")
+    if np.ndim(mask) == 3 and len(mask) > 1:            # (B, T, S) would be taken for (H, T, S), if only B = H
+        raise ValueError(f"mask must have the shape (T, S) or four axes, (B, H, T, S), but it has {mask.shape}. "
+                         f"For one mask a sequence write mask[:, None].")
     if memory is not None and (memory.ndim != 3 or memory.shape[::2] != x.shape[::2]):
         raise ValueError(f"memory must have the shape (B, S, C) = ({x.shape[0]}, S, {x.shape[2]}), because x is {x.shape}, "
                          f"but it has {memory.shape}.")

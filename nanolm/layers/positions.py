@@ -27,17 +27,19 @@ from nanolm.layers import check
 def forward(x, weight, offset=0):
     """Return y, shaped like x, and cache = (rows, offset): no floats are kept.
 
-    Raises ValueError if weight is not (rows, C) or has no row for offset + T - 1.
+    Raises ValueError if T is 0, weight is not (rows, C) or has no row for offset + T - 1; TypeError if offset is not whole.
     """
     check.floats(x=x, weight=weight)
     check.dimensions("x", x, 2, "(..., T, C)")
     T, C = x.shape[-2:]
+    check.whole("T, the number of tokens in x,", T, least=1)
+    check.whole("offset", offset, least=0)
     if weight.ndim != 2 or weight.shape[1] != C:
         raise ValueError(f"weight must have the shape (positions, C) = (positions, {C}), because x has {C} channels, "
                          f"but it has {weight.shape}.")
-    if offset < 0 or offset + T > weight.shape[0]:
+    if offset + T > weight.shape[0]:
         raise ValueError(f"x has {T} tokens from position {offset} on, but the table weight knows the positions "
-                         f"0 to {weight.shape[0] - 1} only. Cut the text to {weight.shape[0]} tokens.")
+                         f"0 to {weight.shape[0] - 1} only. Cut the text to {weight.shape[0]} tokens in all.")
     return x + weight[offset:offset + T], (weight.shape[0], offset)
 
 
@@ -53,10 +55,10 @@ def backward(dy, cache):
 def sinusoidal(n_positions, n_channels, dtype=np.float32):
     """Return the fixed table (P3), shape (n_positions, n_channels), values between -1 and 1. Odd n_channels ends in a sine.
 
-    Raises ValueError if one of them is below 1.
+    Raises ValueError if one of them is below 1, TypeError if it is not whole.
     """
-    if n_positions < 1 or n_channels < 1:
-        raise ValueError(f"n_positions and n_channels must be at least 1, but they are {n_positions} and {n_channels}.")
+    check.whole("n_positions", n_positions, least=1)
+    check.whole("n_channels", n_channels, least=1)
     t = np.arange(n_positions)[:, None]                                     # (T, 1)
     two_i = np.arange(0, n_channels, 2)[None, :]                            # (1, C / 2)
     angle = t / 10000.0 ** (two_i / n_channels)                             # radians, computed in float64

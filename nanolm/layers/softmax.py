@@ -13,7 +13,7 @@ In words: a score's gradient is its share, times how much better than average it
 row add up to zero, always.
 
 A row of -inf alone offers nothing to choose from; its shares are all zero, and so are its gradients (a token that
-may attend to nothing). PyTorch gives NaN there. A NaN anywhere in a row makes the whole row NaN.
+may attend to nothing). PyTorch gives NaN there. A NaN or +inf anywhere in a row makes the whole row NaN.
 
 Source    Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs".
 Tested    tests/test_softmax.py, tests/test_contract.py, tests/test_golden.py.
@@ -26,9 +26,10 @@ from nanolm.layers import check
 def forward(x, axis=-1):
     """Return y, shaped like x, and cache = (y, axis): the answer is all that backward needs.
 
-    Raises TypeError if x does not hold floats.
+    Raises TypeError if x does not hold floats, ValueError if there is nothing along the axis.
     """
     check.floats(x=x)
+    check.dimensions("x", x, 1, "(..., n)")
     largest = x.max(axis=axis, keepdims=True)
     largest = np.where(largest.real == -np.inf, 0, largest)                 # a row of -inf alone: -inf - -inf is NaN
     y = x - largest

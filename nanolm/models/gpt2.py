@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from nanolm.layers import block, cross_entropy, dropout, embedding, layernorm, linear, masks, positions
+from nanolm.layers import block, check, cross_entropy, dropout, embedding, layernorm, linear, masks, positions
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Config:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type in (int, "int") and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{field.name} must be a whole number of at least 1, but it is {value!r}.")
+                kind = "" if type(value) is int else f" ({type(value).__name__}, not int)"
+                raise ValueError(f"{field.name} must be a whole number of at least 1, but it is {value!r}{kind}.")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_head must divide n_embd, but {self.n_embd} / {self.n_head} is not whole. "
                              f"Each head gets n_embd / n_head channels.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, but it is {self.dropout}.")
-        if not self.eps > 0:
+        check.share("dropout", self.dropout)
+        if not check.real("eps", self.eps) > 0:
             raise ValueError(f"eps must be above 0, but it is {self.eps}.")
 
 
@@ -106,7 +106,7 @@ def forward(p, ids, targets, config, rng=None):
     """Return loss (nats a token) and the cache of every layer.
 
     ids, targets (B, T): integers; a target of -100 does not count. rng: a Generator turns dropout on, None off.
-    Raises ValueError if ids are not (B, T) with T <= block_size or hold what is no token.
+    Raises ValueError if ids are not (B, T) with T <= block_size or hold what is no token, or if p is not of config.
     """
     z, c_trunk = trunk(p, ids, config, rng)
     loss, c_loss = cross_entropy.forward(z, targets)
@@ -142,6 +142,7 @@ def trunk(p, ids, config, rng=None):
         shape = ids.shape if isinstance(ids, np.ndarray) else type(ids).__name__
         raise ValueError(f"ids must be an array (B, T) with 1 <= T <= block_size = {config.block_size}, but it is {shape}. "
                          f"Cut a longer text into pieces; put a single sequence in brackets: ids[None].")
+    check_parameters(p, config)
     x, c_wte = embedding.forward(ids, p["wte"]["weight"])
     x, c_wpe = positions.forward(x, p["wpe"]["weight"])
     x, c_drop = dropout.forward(x, config.dropout, rng)
@@ -153,3 +154,13 @@ def trunk(p, ids, config, rng=None):
     x, c_norm = layernorm.forward(x, **p["ln_f"], eps=config.eps)
     z, c_head = linear.forward(x, p["wte"]["weight"].T)                     # tied: the table read the other way
     return z, (c_wte, c_wpe, c_drop, c_blocks, c_norm, c_head)
+
+
+def check_parameters(p, config):
+    """Raise TypeError or ValueError, with a sentence, unless p are parameters of a model of this config."""
+    check.keys("p", p, ("wte", "wpe", "h", "ln_f"))
+    check.keys('p["h"], one entry a block,', p["h"], tuple(str(i) for i in range(config.n_layer)))
+    for name, rows in (("wte", config.vocab_size), ("wpe", config.block_size)):
+        check.keys(name, p[name], ("weight",))
+        check.floats(**{f"{name} weight": p[name]["weight"]})
+        check.shape(f"{name} weight", p[name]["weight"], (rows, config.n_embd), "which config asks for")
