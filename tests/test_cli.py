@@ -1,11 +1,15 @@
 """The command line: each command as a user types it, in a process of its own, and what it says when something is wrong."""
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from nanolm.cli import chart
 
 TINY = ["--steps", "4", "--n-layer", "1", "--n-embd", "16", "--n-head", "2", "--block-size", "16", "--batch-size", "4",
         "--tokenizer", "characters", "--set", "eval_every=2", "--set", "save_every=2"]
@@ -63,8 +67,12 @@ def test_resume_goes_on(home, tmp_path):
     nanolm("train", "--resume", "run", "--steps", "6", cwd=tmp_path)
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert max(steps) == 6
-    _, err = nanolm("train", "--resume", "run", "--n-layer", "3", cwd=tmp_path, expect=2)
-    assert "n_layer cannot be changed" in err
+    for given, words in ((["--n-layer", "3"], "n_layer cannot be changed"), (["--vocab-size", "0"], "vocab_size cannot be"),
+                         (["story.txt"], "corpus can only be given for a new run"), (["--preset", "long"], "preset can only")):
+        _, err = nanolm("train", "--resume", "run", *given, cwd=tmp_path, expect=2)
+        assert words in err
+    _, err = nanolm("train", "--resume", "run", "--steps", "5", cwd=tmp_path, expect=1)
+    assert "has made 6 steps already" in err
 
 
 def test_generate_is_reproducible_and_safe_on_an_ascii_console(home):
@@ -121,6 +129,8 @@ def test_data_lists_and_shows(home):
     (["train", "story.txt", "--lr", "-1"], "lr"),
     (["train", "story.txt", "--n-head", "3", "--n-embd", "16"], "n_head must divide n_embd"),
     (["generate", "runs/story.txt", "--temperature", "-1"], "temperature"),
+    (["train", "story.txt", "--tokenizer", "bpe", "--vocab-size", "0"], "vocab_size is 0"),
+    (["train", ""], "the name of the corpus is empty"),
 ])
 def test_what_is_wrong_is_said_in_a_sentence(home, arguments, words):
     before = sorted(path.name for path in (home / "runs").iterdir())
@@ -129,6 +139,59 @@ def test_what_is_wrong_is_said_in_a_sentence(home, arguments, words):
     assert sorted(path.name for path in (home / "runs").iterdir()) == before, "a failed command left a folder behind"
 
 
-def test_unknown_setting_is_named(home):
+def test_wrong_settings_are_named(home):
     _, err = nanolm("train", "story.txt", "--set", "learning=1", cwd=home, expect=2)
     assert "there is no setting 'learning'" in err
+    _, err = nanolm("train", "story.txt", "--set", "nesterov=maybe", cwd=home, expect=2)
+    assert "nesterov must be a bool" in err
+    assert "a model has no 'foo'" in nanolm("info", "--run", "runs/story.txt", "--set", "foo=1", cwd=home, expect=2)[1]
+
+
+def test_a_setting_goes_to_the_optimizer_where_the_model_has_one_of_that_name(home, tmp_path):
+    nanolm("train", str(home / "story.txt"), *TINY, "--set", "eps=1e-6", "--out", "run", cwd=tmp_path)
+    settings, config = (json.loads((tmp_path / "run" / name).read_text()) for name in ("settings.json", "config.json"))
+    assert settings["eps"] == 1e-6 and config["eps"] == 1e-5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Python does not know the memory of a machine with Windows")
+def test_a_model_too_large_for_the_memory(home):
+    """So large that no machine has the memory: it is refused before anything is allocated."""
+    _, err = nanolm("train", "story.txt", *TINY, "--n-embd", "1000000000", "--out", "large", cwd=home, expect=1)
+    assert "there is not enough memory" in err and "--n-embd" in err and not (home / "large").exists()
+
+
+def test_a_prompt_from_stdin_is_taken_as_it_is(home):
+    arguments = ["generate", "runs/story.txt", "--prompt", "-", "--tokens", "1", "--quiet"]
+    assert nanolm(*arguments, cwd=home, input=b"a\\nb")[0].startswith("a\\nb")
+    assert nanolm(*arguments[:3], "a\\nb", *arguments[4:], cwd=home)[0].replace("\r", "").startswith("a\nb")
+    _, err = nanolm(*arguments, cwd=home, input=b"caf\xe9", expect=1)
+    assert "the prompt on stdin is not valid utf-8: byte 3" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to all programs of a console")
+@pytest.mark.parametrize("until", ["", "training the tokenizer", "run folder", "step      2", "step      4"])
+def test_ctrl_c_at_any_time_ends_with_a_sentence(home, tmp_path, until):
+    """Ctrl-C after the program has said `until`; the empty one: right at the start."""
+    command = [sys.executable, "-u", "-m", "nanolm", "train", str(home / "story.txt"), *TINY[2:], "--steps", "40", "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = b""
+    while until.encode() not in said or not said:
+        piece = os.read(process.stdout.fileno(), 1000)
+        assert piece, said
+        said += piece
+    process.send_signal(signal.SIGINT)
+    said = (said + process.communicate()[0]).decode()
+    assert "Traceback" not in said, said
+    if process.returncode != 0:                             # it may have been too quick for us
+        assert "Stopped" in said and ("same command" in said or "nanolm train --resume run" in said), said
+
+
+def test_chart_fits_the_terminal():
+    records = [{"step": s, "loss": 5 / s} for s in range(1, 50)] + [{"step": 49, "validation": {"bits_per_character": 2.0}}]
+    corpus = {"name": "x", "train_tokens": 1, "train_characters": 2, "floor": 0.5,
+              "baselines": {"unigram": 4.5, "bigram": 3.0, "lzma after training": 2.5}}
+    for columns, longest in ((40, 39), (60, 59), (80, 79), (200, 79), (10, 39)):
+        picture = chart.curve(records, corpus, columns)
+        assert picture.isascii() and max(map(len, picture.split("\n"))) <= longest
+        assert "o" in picture and "lzma" in picture and "step 49" in picture

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +80,8 @@ def test_docstrings_come_in_the_order_of_the_source():
     tree = ast.parse('"""module"""\nclass A:\n    """A"""\n    def f(self):\n        """f\n\n        more"""\n'
                      'async def g():\n    """g"""\ndef h():\n    "h"\nx = 1\n"""no docstring"""')
     assert pydocs.docstrings(tree) == ["module", "A", "f\n\nmore", "g", "h"]
-    assert pydocs.parse(b"def f(:") is None and pydocs.parse(b"x = '\\d'") is not None
+    assert pydocs.parse(lambda: b"def f(:") is None and pydocs.parse(lambda: b"x = '\\d'") is not None
+    assert pydocs.parse(Path("no such file").read_bytes) is None
     assert pydocs.words("Return self, a b of 3 x_yz.") == 4
     assert pydocs.tidy("a\tb  \r\n\x0c\n\nc \n") == "a       b\n\n\nc"
 
@@ -238,6 +240,28 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path, content, words):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words):
         data.load(path)
+
+
+@pytest.mark.parametrize("size", [1_000, 1_500, 3_000, 8_000, 20_000])
+@pytest.mark.parametrize("blank_lines", [True, False])
+def test_every_text_of_the_least_size_can_be_used(tmp_path, size, blank_lines):
+    rng = random.Random(size)
+    text = "".join("".join(rng.choices("abcdefgh", k=rng.randrange(2, 9))) + rng.choice(" " * 9 + "\n") for _ in range(size))
+    (tmp_path / "x.txt").write_text((text.replace("\n", "\n\n") if blank_lines else text)[:size])
+    corpus = data.load(tmp_path / "x.txt")
+    assert 0.05 * size < len(corpus.validation) <= 0.1 * size + 2 and len(corpus.train) > 0.85 * size
+
+
+def test_the_folder_one_stands_in_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "poems").mkdir()
+    (tmp_path / "poems" / "a.txt").write_text(PROSE)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "poems" / "pipe.txt")                      # reading it would wait for ever
+    monkeypatch.chdir(tmp_path / "poems")
+    corpus = data.load(".")
+    assert corpus.name == "poems" and "1 files" in corpus.about
+    with pytest.raises(ValueError, match="the name of the corpus is empty"):
+        data.load("")
 
 
 def test_paths_that_cannot_be_used_say_why(tmp_path):

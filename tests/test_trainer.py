@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tiny_run
+from nanolm import params as parameters
 from nanolm import text
 from nanolm.models import gpt2
-from nanolm.training import checkpoint, metrics, metrics_log, plots, report, run_folder, trainer
+from nanolm.training import checkpoint, memory, metrics, metrics_log, plots, report, run_folder, trainer
 from nanolm.training.settings import Settings
 
 
@@ -165,6 +166,18 @@ def test_the_curve_copes_with_whatever_there_is(tmp_path):
     assert (tmp_path / "loss.png").stat().st_size > 5000
     assert plots.spread([1.0, 1.001, 0.5], (0.0, 2.0)) == pytest.approx([1.0, 1.08, 0.5])
     assert list(plots.smooth(np.array([1.0, 3.0, 5.0]), share=0.7)) == [1.0, 2.0, 4.0]
+
+
+def test_a_model_too_large_for_the_machine_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    need = 16 * parameters.count(gpt2.init(tiny_run.CONFIG, np.random.default_rng(0)))          # weights, gradients, AdamW
+    monkeypatch.setattr(memory, "physical", lambda: need)
+    with pytest.raises(MemoryError, match="training this model needs about .* GB, and this machine has 0.0"):
+        tiny_run.train(tmp_path / "run", steps=2)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(memory, "physical", lambda: 20 * need)
+    tiny_run.train(tmp_path / "run", steps=2)
+    monkeypatch.setattr(memory, "physical", lambda: None)
+    tiny_run.resume(tmp_path / "run", steps=3)
 
 
 def test_without_progress_nothing_is_printed(tmp_path, capfd):

@@ -67,14 +67,29 @@ def main():
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:                         # `nanolm data show pydocs | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(0)
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("NANOLM_TRACEBACK"):
             raise
         from nanolm.generation import console
-        console.write(f"Error: {error}\n", sys.stderr)
+        console.write(f"Error: {sentence(error)}\n", sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("\nStopped.", err=True)
         sys.exit(130)
+
+
+def sentence(error):
+    """Return what an exception says to a person."""
+    if isinstance(error, MemoryError):
+        return (f"there is not enough memory ({error or 'no details'}). Choose a smaller model (--n-embd, --n-layer), "
+                f"--block-size or --batch-size; `nanolm info` says what each costs.")
+    if isinstance(error, OSError) and error.strerror and not error.filename:
+        return error.strerror                       # one of our own sentences: without Python's "[Errno 28] "
+    return str(error)
+
+
+def drop_output():
+    """Send what is still printed nowhere: the program that read our output has ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -31,10 +31,8 @@ def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, 
     from nanolm.generation import console
     from nanolm.training import run_folder
     p, config, tokenizer = run_folder.load(run)
-    if prompt == "-":
-        prompt = sys.stdin.read()
-    # In a shell, \n in an argument is two characters; people mean a line break.
-    prompt, stop = prompt.replace("\\n", "\n"), [s.replace("\\n", "\n") for s in stop]
+    # In a shell, \n in an argument is two characters; people mean a line break. A text from stdin has its own.
+    prompt, stop = read_stdin() if prompt == "-" else prompt.replace("\\n", "\n"), [s.replace("\\n", "\n") for s in stop]
     console.write(prompt)
     start = time.perf_counter()
     if beams:
@@ -49,6 +47,15 @@ def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, 
     console.write("\n")
     if not quiet:
         click.echo(f"({len(tokenizer.encode(made)) / seconds:.0f} tokens/s)", err=True)
+
+
+def read_stdin():
+    """Return what stands on stdin. Raises ValueError if it is no text in the console's encoding."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the prompt on stdin is not valid {error.encoding}: byte {error.start:,} cannot be decoded. Set "
+                         f"PYTHONIOENCODING to its encoding, or give it as UTF-8.") from error
 
 
 def beam_text(p, config, tokenizer, prompt, tokens, beams, length_penalty, stop, policy, use_cache):

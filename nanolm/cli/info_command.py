@@ -20,16 +20,21 @@ def command(preset, run, batch, tokens, changes, every_block):
       nanolm info gpt2-medium
       nanolm info nano --set n_layer=8 --batch 32
     """
+    from nanolm.generation import console
     from nanolm.models import cost, gpt2
     if run and preset:
         raise click.UsageError("give a PRESET or --run, not both.")
     fields = dict(parse(change) for change in changes)
     if run:
         from nanolm.training import run_folder
-        config = replace(run_folder.load(run)[1], **fields)
+        config = run_folder.load_config(run)
+        unknown = [name for name in fields if name not in vars(config)]
+        if unknown:
+            raise click.BadParameter(f"a model has no {unknown[0]!r}. It has: {', '.join(vars(config))}.", param_hint="--set")
+        config = replace(config, **fields)
     else:
         config = gpt2.preset(preset or "gpt2", **fields)
-    click.echo(f"{run or preset or 'gpt2'}: {config}\n")
+    console.write(f"{run or preset or 'gpt2'}: {config}\n\n")
     rows = cost.rows(config, batch, tokens)
     header = ["layer", "parameters", "MFLOP forward", "MFLOP backward", "MB kept"]
     click.echo(table.text(header, [cells(row) for row in [*(rows if every_block else grouped(rows)), cost.total(rows)]]))

@@ -1,9 +1,16 @@
 """`nanolm train`: from a text to a trained model, its loss curve and its own words on the screen."""
+import shutil
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
+
+from nanolm.cli import drop_output, sentence
+
+SHAPE = ("n_layer", "n_head", "n_embd", "block_size", "dropout")        # the options that are fields of gpt2.Config
+TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @click.command("train")
@@ -35,36 +42,46 @@ def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, 
     """
     from nanolm.training import trainer
     given = {name: value for name, value in options.items() if value is not None}
+    shape = {name: given.pop(name) for name in SHAPE if name in given}
     given.update(parse(item) for item in more)
     try:
         if resume:
             folder = Path(resume)
-            go_on(folder, given, tokenizer, vocab_size)
+            refuse_with_resume([*shape, *(["tokenizer"] if tokenizer else []), *(["vocab_size"] if vocab_size is not None else [])])
+            trainer.resume(folder, **given)
         else:
-            folder = begin(corpus, preset, out, given, encoding, tokenizer, vocab_size)
+            folder = begin(corpus, preset, out, shape, given, encoding, tokenizer, vocab_size)
     except trainer.Interrupted as stopped:
         click.echo(f"\n{stopped}", err=True)
         sys.exit(130)
     except trainer.Diverged as error:
         click.echo(f"\n{error}", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:                               # later ones reach us as Interrupted
+        click.echo("\nStopped before training began. To start again, give the same command.", err=True)
+        sys.exit(130)
+    except BrokenPipeError as error:                        # nanolm train | head
+        drop_output()
+        click.echo(f"\nNobody reads this program's output any more: {sentence(error)}", err=True)
+        sys.exit(1)
     show(folder)
 
 
-def begin(corpus_name, preset_name, out, given, encoding, tokenizer_kind, vocab_size):
-    """Load the corpus, train a tokenizer on its training part alone, train the model; return the folder."""
+def begin(corpus_name, preset_name, out, shape, given, encoding, tokenizer_kind, vocab_size):
+    """Load the corpus, train a tokenizer on its training part alone, train the model; return the folder.
+
+    shape and given: what was asked for in place of the preset's, fields of Config and of Settings.
+    """
     from nanolm import data, text
-    from nanolm.models import gpt2
     from nanolm.training import presets, run_folder, trainer
     chosen = presets.preset(preset_name)
-    shape = {field.name: given.pop(field.name) for field in fields(gpt2.Config) if field.name in given}
     config, settings = replace(chosen.config, **shape), chosen.settings.changed(**given)
     corpus = data.load(corpus_name, encoding=encoding)
     folder = Path(out) if out else free_folder(corpus.name)
     run_folder.check_free(folder)                                           # before any work, not after
     say(f"{corpus.name}: {corpus.about}")
     kind = tokenizer_kind or chosen.tokenizer
-    size = (vocab_size or chosen.vocab_size) if kind == "bpe" else vocab_size
+    size = chosen.vocab_size if kind == "bpe" and vocab_size is None else vocab_size
     with trainer.bar(True, desc="training the tokenizer") as bar:
         def trained(done, total):
             bar.total = total
@@ -72,34 +89,31 @@ def begin(corpus_name, preset_name, out, given, encoding, tokenizer_kind, vocab_
 
         tokenizer = text.train(kind, corpus.train, size, trained)
     config = replace(config, vocab_size=tokenizer.vocab_size)
-    say(f"run folder {folder}; stop with Ctrl-C at any time, go on with: nanolm train --resume {folder}")
+    say(f"run folder {folder}; stop with Ctrl-C at any time, go on with: {run_folder.resume_command(folder)}")
     trainer.train(folder, corpus, tokenizer, config, settings)
     return folder
 
 
-def go_on(folder, given, tokenizer_kind, vocab_size):
-    """Resume the run in folder, with changed settings if some were given."""
-    from nanolm.models import gpt2
-    from nanolm.training import trainer
-    fixed = [field.name for field in fields(gpt2.Config) if field.name in given]
-    fixed += [name for name, value in (("tokenizer", tokenizer_kind), ("vocab_size", vocab_size)) if value is not None]
+def refuse_with_resume(fixed):
+    """Raise UsageError for what only a new run can have: the names in `fixed`, or a corpus, --preset, --out, --encoding."""
     if fixed:
         raise click.UsageError(f"--resume goes on with the model that is there: {fixed[0]} cannot be changed any more.")
-    trainer.resume(folder, **given)
+    for name in ("corpus", "preset", "out", "encoding"):
+        if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--resume goes on with the run that is there: {name} can only be given for a new run.")
 
 
 def show(folder):
     """Print the curve and the model's own words; the trainer has printed what was reached beside the baselines."""
-    from nanolm import files
     from nanolm.cli import chart
-    from nanolm.training import metrics_log
+    from nanolm.training import metrics_log, run_folder
     records = metrics_log.read(folder)
-    say("\n" + chart.curve(records, files.read_json(folder / "corpus.json")))
+    say("\n" + chart.curve(records, run_folder.load_corpus(folder), shutil.get_terminal_size().columns))
     samples = [record["sample"] for record in records if record.get("sample")]
     if samples:
         say(f"\nThe model writes:\n\n{samples[-1].strip()}")
     say(f"\nThe curve as a picture: {folder / 'loss.png'}. Let it write more:\n"
-        f'  nanolm generate {folder} --prompt "The function returns"')
+        f'  nanolm generate {run_folder.quoted(folder)} --prompt "The function returns"')
 
 
 def say(text):
@@ -125,6 +139,6 @@ def parse(item):
     if name not in kinds:
         raise click.BadParameter(f"there is no setting {name!r}. The settings are: {', '.join(kinds)}.", param_hint="--set")
     try:
-        return name, value.lower() in ("1", "true", "yes") if kinds[name] is bool else kinds[name](value)
-    except ValueError:
+        return name, TRUTH[value.lower()] if kinds[name] is bool else kinds[name](value)
+    except (ValueError, KeyError):
         raise click.BadParameter(f"{item!r}: {name} must be a {kinds[name].__name__}.", param_hint="--set") from None

@@ -35,6 +35,8 @@ def load(name_or_path="pydocs", *, seed=0, encoding=None, progress=True, cache=N
     PermissionError, or ValueError, each with a sentence that says what to do.
     """
     name = os.fspath(name_or_path)
+    if not name:
+        raise ValueError("the name of the corpus is empty. Give one of " + ", ".join(CORPORA) + ", or a path.")
     if name == "pydocs":
         with _bar(progress, "reading the standard library's docstrings") as report:
             return pydocs.load(seed, report, cache)

@@ -17,7 +17,7 @@ so a character that training never had gets V / (U (N + V)), and the probabiliti
 every order. The first characters of a text have shorter contexts; a context never reaches back before its text.
 
 Source    Witten, Bell 1991, IEEE Trans. Inf. Theory 37(4), method C; as an interpolation: Chen, Goodman 1998, "An
-          empirical study of smoothing techniques for language modeling", Harvard TR-10-98, section 2.6.
+          empirical study of smoothing techniques for language modeling", Harvard TR-10-98, on Witten-Bell smoothing.
 Speed     No dictionary of strings: every context that occurs in training has a number, and a context followed by a
           character is the number  context * (V + 1) + character,  so np.unique counts all of one order in one sort.
 Tested    tests/test_baselines.py: against a dictionary implementation, and that probabilities add up to one.

@@ -49,7 +49,7 @@ def load(path, encoding=None, seed=0):
 
     parts, how = _split(texts, total, seed)
     train, validation = parts.texts()
-    return Corpus(path.name or str(path), train, validation, f"{path}: {note}, {how}.\n{parts}.")
+    return Corpus(path.resolve().name or "text", train, validation, f"{path}: {note}, {how}.\n{parts}.")
 
 
 def _split(texts, total, seed):
@@ -62,7 +62,7 @@ def _split(texts, total, seed):
             parts = None
         if parts and sum(map(len, parts.validation)) + parts.removed_characters >= budget / 2:
             return parts, "each file a document"
-    size = max(200, min(4_000, total // 100))           # about a hundred documents, of a page at most
+    size = min(4_000, total // 100)                     # about a hundred documents, of a page at most
     pieces = [piece for text in texts for piece in split.chunks(split.document(text), size)]
     return split.split(pieces, seed=seed), f"cut into documents of {size:,} to {2 * size:,} characters"
 
@@ -78,7 +78,7 @@ def _folder(folder, encoding):
         folders[:] = sorted(name for name in folders if not name.startswith("."))     # os.walk goes on in this order
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(place, name)
-            if path.suffix.lower() not in SUFFIXES:
+            if path.suffix.lower() not in SUFFIXES or not path.is_file():       # a pipe would be waited for, for ever
                 skipped["of another kind"] += 1
                 continue
             data = _bytes(path)

@@ -11,8 +11,8 @@ python3*.zip that stands for it (embedded and browser Pythons).
 Left out    tests; idlelib's and every other test folder; what does not belong to the standard library (site-packages,
             pip, setuptools); encodings (a hundred copies of one sentence); docstrings of fewer than MINIMUM_WORDS words
             of two letters or more ("Return self."); docstrings equal to one that came before; topics that are a section
-            of a longer one ("for" of "compound"): half of their lines or more stand there too. A file that this Python
-            cannot parse is skipped.
+            of a longer one ("for" of "compound"): half of their lines or more stand there too. A file that cannot
+            be read, or that this Python cannot parse, is skipped.
 Order       topics by name, then files by path: the same Python gives the same text.
 Text        docstrings as `inspect.cleandoc` gives them (no common indentation), no white space at line ends.
 
@@ -68,7 +68,7 @@ def collect(progress=None):
     files = sources()
     topics, modules, seen = [], [], set()
     for done, (path, read) in enumerate(files, start=1):
-        tree = parse(read())
+        tree = parse(read)
         if tree is not None and path == "pydoc_data/topics.py":
             topics = [tidy(text) for _, text in sorted(whole(read_topics(tree)).items())]
         elif tree is not None:
@@ -129,13 +129,13 @@ def tidy(text):
     return re.sub(r"[^\S\n]+(?=\n|$)", "", text).strip("\n")
 
 
-def parse(source):
-    """Return the syntax tree of source (bytes), or None if this Python cannot parse it."""
+def parse(read):
+    """Return the syntax tree of the bytes that read() returns, or None if they cannot be read or parsed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                 # "invalid escape sequence" in somebody's old docstring
         try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError):
+            return ast.parse(read())
+        except (OSError, SyntaxError, ValueError, RecursionError):
             return None
 
 

@@ -14,7 +14,7 @@ A model sees at most T = block_size tokens, so the text is measured in windows. 
 
     stride = T       |-------T-------|-------T-------|       a token sees 1 to T tokens, the first of a window few
     stride = T / 2   |-------T-------|
-                             |-------T-------|               only the right half counts: T / 2 to T tokens; two
+                             |-------T-------|               only the right half counts: T / 2 + 1 to T tokens; two
                                      |-------T-------|       times the work, and a loss that is a little lower
 
 All windows have length T, the last one too: it starts further left, and what was counted before does not count again.

@@ -47,8 +47,10 @@ def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=
     progress    show a progress bar, and what was reached at each evaluation
     baselines   {name: bits per character on the validation text}; None: measured here
     sample      sample(p, config, tokenizer, seed) -> str, text to show at each evaluation; None: default_sample
-    The result is what report.json holds. Raises FileExistsError if the folder is not free; else see above.
+    The result is what report.json holds. Raises FileExistsError if the folder is not free, MemoryError if
+    the model is too large for the machine; else see above.
     """
+    memory.check(config, settings)
     with bar(progress, desc="measuring baselines") as show:
         def measured(done, total):
             show.total = total
@@ -76,6 +78,7 @@ def resume(folder, progress=True, sample=None, **changes):
         if fixed:
             raise ValueError(f"the setting {fixed[0]} cannot change in the middle of a run. Begin a new one.")
         run = replace(run, settings=run.settings.changed(**changes))
+    memory.check(run.config, run.settings)
     with lock.held(run.folder), how_to_go_on(run.folder):
         return go(run, progress, sample)
 
