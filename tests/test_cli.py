@@ -187,6 +187,19 @@ def test_ctrl_c_at_any_time_ends_with_a_sentence(home, tmp_path, until):
         assert "Stopped" in said and ("same command" in said or "nanolm train --resume run" in said), said
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_nobody_reads_the_output_any_more(home, tmp_path):
+    """The pipe is closed while it trains: it stops, and says on stderr how to go on."""
+    command = [sys.executable, "-u", "-m", "nanolm", "train", str(home / "story.txt"), *TINY[2:], "--steps", "4000", "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while b"step      2" not in process.stdout.readline():
+        assert process.poll() is None
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait() == 1 and "Traceback" not in err and "nanolm train --resume run" in err, err
+
+
 def test_chart_fits_the_terminal():
     records = [{"step": s, "loss": 5 / s} for s in range(1, 50)] + [{"step": 49, "validation": {"bits_per_character": 2.0}}]
     corpus = {"name": "x", "train_tokens": 1, "train_characters": 2, "floor": 0.5,

@@ -191,10 +191,11 @@ def test_more_steps_for_a_finished_run(tmp_path):
 
 
 def test_a_damaged_checkpoint_falls_back_and_still_ends_with_the_same_bits(tmp_path, uninterrupted, capsys):
-    folder = tmp_path / "run"
+    folder = tmp_path / "caf\u00e9"
     tiny_run.train(folder)
     path = folder / checkpoint.NAME
     path.write_bytes(path.read_bytes()[:-100])
     trainer.resume(folder, progress=True, sample=tiny_run.sample)
-    assert "is damaged" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is damaged" in said and "caf\\xe9" in said and said.isascii()
     assert tiny_run.contents(folder) == uninterrupted

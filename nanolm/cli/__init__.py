@@ -4,7 +4,8 @@
     eval       measure a trained model                     gradcheck  prove every gradient
     info       parameters, FLOPs, memory of a model        data       the corpora
 
-Arguments are parsed by click. What goes wrong through the user's input is said in one sentence on stderr, with exit
+Arguments are parsed by click, which also ends us, with status 1 and no word, when nobody reads our output any more
+(`nanolm data show pydocs | head`). What goes wrong through the user's input is said in one sentence on stderr, with exit
 status 1 (2 for arguments that click refuses); set NANOLM_TRACEBACK=1 to see the Python traceback as well.
 """
 import importlib
@@ -66,9 +67,6 @@ def main():
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:                         # `nanolm data show pydocs | head`: the reader has seen enough
-        drop_output()
-        sys.exit(0)
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("NANOLM_TRACEBACK"):
             raise

@@ -116,8 +116,8 @@ def go(run, progress=True, sample=None):
     seconds, tokens = 0.0, 0
     with metrics_log.opened(folder) as log, Watch() as ctrl_c, \
             bar(progress, total=settings.steps, initial=t, unit="step") as show:
-        if warning:
-            show.write(warning)
+        if warning:                                     # it names a path, which a console may not be able to show
+            show.write(warning.encode("ascii", "backslashreplace").decode())
         if t == 0:
             best = evaluate(run, p, params, best, t, log, workers, sample, show)
 
