@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanolm.data.batches import IGNORE, Batches, windows
+from nanolm.data.batches import Batches
 
 IDS = np.arange(1_000)                                                  # token i is i, so places can be read off
 
@@ -81,7 +81,6 @@ def test_the_smallest_text_is_one_window():
 def test_unsigned_tokens_come_out_as_int64():
     ids, targets = Batches(np.arange(50, dtype=np.uint16), 2, 4).next()
     assert ids.dtype == targets.dtype == np.int64
-    assert windows(np.arange(50, dtype=np.uint16), 4)[1].min() == IGNORE
 
 
 @pytest.mark.parametrize("change, error, words", [
@@ -108,20 +107,3 @@ def test_a_wrong_state_is_refused_and_changes_nothing(state, words):
     with pytest.raises(ValueError, match=words):
         batches.restore(state)
     assert batches.state() == before
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(2, 60), st.integers(1, 20))
-def test_windows_make_every_token_after_the_first_a_target_once(tokens, block_size):
-    inputs, targets = windows(np.arange(tokens), block_size)
-    assert inputs.shape == targets.shape == (-(-(tokens - 1) // block_size), block_size)
-    counted = targets != IGNORE
-    assert targets[counted].tolist() == list(range(1, tokens))
-    assert inputs[counted].tolist() == list(range(tokens - 1))
-    assert (inputs[~counted] == 0).all() and (~counted).sum() < block_size
-
-
-def test_windows_of_one_token_are_refused():
-    for ids in ([3], []):
-        with pytest.raises(ValueError, match="too few tokens to measure"):
-            windows(ids, 4)

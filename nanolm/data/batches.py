@@ -17,8 +17,6 @@ them sees the very batches it would have seen.
 """
 import numpy as np
 
-IGNORE = -100                   # cross_entropy's ignore_index: no prediction is asked for here
-
 
 class Batches:
     """Batches of training windows, without end.
@@ -83,25 +81,6 @@ class Batches:
             self._begin(**before)
             raise ValueError(f"state says that {position:,} windows of epoch {epoch:,} are done, but there are only "
                              f"{windows:,}: it belongs to another text, block_size or seed.")
-
-
-def windows(ids, block_size):
-    """Return inputs and targets, (W, T) each, int64: the windows, in order, to evaluate on.
-
-    Every token after the first is a target exactly once. W = ceil((len(ids) - 1) / block_size). The last row
-    is filled up with input 0 and target -100, which cross_entropy ignores.
-
-    Raises ValueError if there are fewer than two tokens.
-    """
-    ids = _checked(ids, block_size)
-    if len(ids) < 2:
-        raise ValueError(f"too few tokens to measure anything: {len(ids)}; one to read and one to predict are needed.")
-    count = -(-(len(ids) - 1) // block_size)                                        # rounded up
-    inputs = np.zeros(count * block_size, np.int64)
-    targets = np.full(count * block_size, IGNORE, np.int64)
-    inputs[:len(ids) - 1] = ids[:-1]
-    targets[:len(ids) - 1] = ids[1:]
-    return inputs.reshape(count, block_size), targets.reshape(count, block_size)
 
 
 def _checked(ids, block_size):

@@ -94,7 +94,7 @@ def _folder(folder, encoding):
     if not texts:
         raise ValueError(f"the folder {folder} has no text files ({' '.join(SUFFIXES)}); "
                          f"skipped: {counts or 'nothing'}. A file with another ending can be given by its own name.")
-    return texts, f"{len(texts):,} files" + (f" (skipped: {counts})" if counts else "")
+    return texts, f"{len(texts):,} file{'s' * (len(texts) > 1)}" + (f" (skipped: {counts})" if counts else "")
 
 
 def read(path, encoding=None):
