@@ -83,6 +83,9 @@ def test_generate_is_reproducible_and_safe_on_an_ascii_console(home):
     assert nanolm(*arguments, "--no-cache", cwd=home)[0] == first
     ascii_out, _ = nanolm(*arguments, cwd=home, encoding="ascii")
     assert ascii_out.startswith("a small caf\\xe9")
+    for given, words in ((["--beams", "2", "--seed", "1"], "--seed has no effect with --beams"),
+                         (["--length-penalty", "1"], "--length-penalty has no effect without --beams")):
+        assert words in nanolm("generate", "runs/story.txt", *given, cwd=home, expect=2)[1]
     beams, _ = nanolm("generate", "runs/story.txt", "--prompt", "the", "--tokens", "5", "--beams", "2", "--quiet", cwd=home)
     assert beams.startswith("the") and len(beams) > 4
     stdin, _ = nanolm("generate", "runs/story.txt", "--prompt", "-", "--tokens", "3", "--quiet", cwd=home, input=b"the text")

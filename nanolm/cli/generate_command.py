@@ -3,6 +3,7 @@ import sys
 import time
 
 import click
+from click.core import ParameterSource
 
 
 @click.command("generate")
@@ -30,6 +31,7 @@ def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, 
     """
     from nanolm.generation import console
     from nanolm.training import run_folder
+    refuse_without_effect(beams)
     p, config, tokenizer = run_folder.load(run)
     # In a shell, \n in an argument is two characters; people mean a line break. A text from stdin has its own.
     prompt, stop = read_stdin() if prompt == "-" else prompt.replace("\\n", "\n"), [s.replace("\\n", "\n") for s in stop]
@@ -47,6 +49,15 @@ def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, 
     console.write("\n")
     if not quiet:
         click.echo(f"({len(tokenizer.encode(made)) / seconds:.0f} tokens/s)", err=True)
+
+
+def refuse_without_effect(beams):
+    """Raise UsageError if an option was given that does nothing: those of drawing with --beams, and the reverse."""
+    names = ("temperature", "top_k", "top_p", "repetition_penalty", "seed") if beams else ("length_penalty",)
+    for name in names:
+        if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} has no effect {'with' if beams else 'without'} --beams: beam "
+                                   f"search draws nothing, it looks for the likeliest text.")
 
 
 def read_stdin():

@@ -15,7 +15,8 @@ that a step depends on is in the checkpoint or follows from the seed and the num
 special case: it is a run resumed at step 0.
 
 Errors    Interrupted after Ctrl-C: saved (not after a second one, which does not wait). Diverged when the loss is NaN:
-          the optimizer did not write, and the message says which checkpoint is good. OSError if the disk is full, ValueError if parts do not fit. Each is a sentence.
+          the optimizer did not write, and the message says which checkpoint is good. OSError if the disk is full,
+          ValueError if parts do not fit. Each is a sentence.
 Tested    tests/test_trainer.py, tests/test_resume.py, tests/test_run_folder.py.
 """
 import math
