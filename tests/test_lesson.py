@@ -104,3 +104,12 @@ def test_figures_are_white():
 def test_importing_it_needs_neither_matplotlib_nor_ipython():
     code = "import sys, nanolm.lesson; assert not {'matplotlib', 'IPython', 'numba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("f, J", [
+    (lambda x: np.abs(x) * x, lambda x: np.diag(2 * np.abs(x))),
+    (lambda x: x / np.linalg.norm(x), lambda x: (np.eye(3) - np.outer(x, x) / (x @ x)) / np.linalg.norm(x)),
+    (lambda x: x * x + 1e-6 * np.abs(x), lambda x: np.diag(2 * x + 1e-6 * np.sign(x)))])
+def test_jacobian_of_functions_that_drop_the_imaginary_part(f, J):
+    x = np.array([1.0, -2.0, 0.5])
+    assert np.abs(numerical_jacobian(f, x) - J(x)).max() < 1e-9

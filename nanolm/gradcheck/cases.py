@@ -81,13 +81,14 @@ def _linear(rng):
     yield "no bias", (n((3, 4)), n((4, 2))), {}
     yield "square", (n((4, 4)), n((4, 4)), n(4)), {}
     yield "one vector", (n(3), n((3, 5)), n(5)), {}
-    yield "x in another layout in memory", (np.asfortranarray(n((2, 3, 4))), np.asfortranarray(n((4, 5))), n(5)), {}
+    yield "four axes", (n((2, 3, 2, 4)), n((4, 5)), n(5)), {}
 
 
 def _gelu(rng):
     x = np.concatenate([np.linspace(-4, 4, 13), [0.0, 1e-3]]).reshape(3, 5)
     for form in ("tanh", "erf"):
         yield f"{form}, -4 to 4", (x,), {"form": form}
+        yield f"{form}, far out", (np.outer([-1, 1], [4.5, 5.2, 6, 8, 12, 20, 40]),), {"form": form}   # exp(u) would overflow
         yield f"{form}, random", (rng.standard_normal((2, 3, 4)),), {"form": form}
 
 
@@ -97,7 +98,8 @@ def _softmax(rng):
     yield "middle axis", (2 * n((2, 5, 3)),), {"axis": 1}
     yield "first axis", (2 * n((4, 3)),), {"axis": 0}
     yield "square", (2 * n((4, 4)),), {}
-    yield "large scores", (n((3, 4)) + 500,), {}
+    yield "large scores", (n((3, 4)) + 800,), {}                            # exp(710) overflows
+    yield "nearly one-hot", (8 * n((3, 5)),), {}
 
 
 def _embedding(rng):
@@ -113,6 +115,7 @@ def _positions(rng):
     yield "offset", (n((2, 3, 4)), n((7, 4))), {"offset": 2}
     yield "square", (n((3, 4, 4)), n((4, 4))), {}
     yield "no batch axis", (n((3, 5)), n((4, 5))), {}
+    yield "four axes, offset", (n((2, 3, 3, 4)), n((9, 4))), {"offset": 4}
 
 
 def _layernorm(rng):
@@ -122,6 +125,10 @@ def _layernorm(rng):
     yield "large eps", (n((3, 2, 4)), n(4), n(4)), {"eps": 0.3}
     yield "one token", (n(6), n(6), n(6)), {}
     yield "small variance", (0.05 * n((3, 5)) + 2, n(5), n(5)), {"eps": 1e-12}
+    yield "four axes", (n((2, 3, 2, 5)), n(5), n(5)), {}
+    equal = n((3, 5))
+    equal[1] = 0.5
+    yield "a token whose channels are equal", (equal, n(5), n(5)), {"eps": 0.1}
 
 
 def _dropout(rng):
@@ -138,7 +145,8 @@ def _cross_entropy(rng):
     yield "square", (n((4, 4)), np.array([3, 3, 0, -100])), {}
     yield "another ignore_index", (n((5, 4)), np.array([3, 1, 2, 1, 0])), {"ignore_index": 1}
     yield "more tokens than 100", (n((2, 103)), np.array([102, -100])), {}
-    yield "large logits", (20 * n((4, 3)) + 300, np.array([0, 2, 2, 1])), {}
+    yield "large logits", (20 * n((4, 3)) + 800, np.array([0, 2, 2, 1])), {}                # exp(710) overflows
+    yield "four axes", (n((2, 1, 2, 3)), np.array([[[2, 0]], [[-100, 2]]])), {"label_smoothing": 0.1}
     yield "nothing counts", (n((2, 3)), np.array([-100, -100])), {}
 
 
@@ -149,6 +157,8 @@ def _attention(rng):
     yield "causal, T = S", (n((2, 3, 4, 5)), n((2, 3, 4, 5)), n((2, 3, 4, 5))), {"mask": masks.causal(4)}
     yield "T != S, no mask", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {}
     yield "T < S, causal", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {"mask": masks.causal(3, 5)}
+    yield "T > S", (n((2, 5, 4)), n((2, 3, 4)), n((2, 3, 4))), {}
+    yield "one key far ahead", (4 * n((2, 3, 4)), 4 * n((2, 5, 4)), n((2, 5, 4))), {}
     yield "padding", (n((2, 1, 3, 4)), n((2, 1, 5, 4)), n((2, 1, 5, 4))), {"mask": masks.padding([2, 5], 5)}
     yield "a row that may attend to nothing", (n((2, 2, 3, 4)), n((2, 2, 5, 4)), n((2, 2, 5, 4))), {"mask": holes}
     yield "values of another width", (n((3, 2)), n((4, 2)), n((4, 5))), {}
@@ -162,6 +172,8 @@ def _multihead(rng):
     empty[0, 0, 1] = False
     yield "self, causal", (n((2, 3, 4)), heads(rng, 4), 2), {"mask": masks.causal(3)}
     yield "self, a row that may attend to nothing", (n((2, 3, 4)), heads(rng, 4), 2), {"mask": empty}
+    yield "self, three heads", (n((2, 4, 6)), heads(rng, 6), 3), {"mask": masks.causal(4)}
+    yield "self, one head", (n((3, 2, 4)), heads(rng, 4), 1), {}
     yield "cross", (n((2, 3, 4)), heads(rng, 4), 2), {"memory": n((2, 5, 4))}
     padded = {"memory": n((2, 3, 6)), "mask": masks.padding([1, 3], 3)}
     yield "cross, padding, three heads", (n((2, 4, 6)), heads(rng, 6), 3), padded
@@ -198,7 +210,7 @@ def _gpt2(rng):
         return (randomised(gpt2.init(config, rng), rng), ids, targets, config)
     yield "two blocks", example(gpt2.Config(11, 7, 2, 2, 6), 5), {}
     yield "one head, full context", example(gpt2.Config(9, 4, 1, 1, 5), 4), {}
-    yield "dropout", example(gpt2.Config(10, 6, 1, 3, 6, dropout=0.2), 5), {"rng": np.random.default_rng(7)}
+    yield "three blocks, dropout", example(gpt2.Config(10, 6, 3, 3, 6, dropout=0.2), 5), {"rng": np.random.default_rng(7)}
 
 
 BUILDERS = {"linear": _linear, "gelu": _gelu, "softmax": _softmax, "embedding": _embedding, "positions": _positions,

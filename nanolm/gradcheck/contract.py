@@ -4,12 +4,12 @@ Forward gives (y, cache), the same again for the same arguments, in the precisio
 gradient per float array, in order, and can be called again: it writes to nothing that it was given (arguments, dy,
 cache) and remembers nothing. Every broken rule becomes one sentence.
 """
-import random
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from nanolm.gradcheck import arguments
+from nanolm.gradcheck.snapshots import same, snapshot
 
 NO_GRADIENT = ("mask", "rng", "memory")       # at None they get no gradient at all; a bias of None gets a None
 
@@ -28,42 +28,6 @@ class Evidence:
             self.written.append(name)
             self.problems.append(f"{who} wrote to {name}, which it was given. Write only to arrays made inside the "
                                  f"function: y = {name} * 2 makes one, {name} *= 2 does not.")
-
-
-def same(a, b):
-    """Return whether two nests of tuples, dicts and arrays hold the same types, shapes, dtypes and bits."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and a.dtype == b.dtype and (a is b or a.tobytes() == b.tobytes())
-    if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, np.random.Generator):
-        return same(a.bit_generator.state, b.bit_generator.state)
-    if isinstance(a, random.Random):
-        return a.getstate() == b.getstate()
-    if isinstance(a, (int, float, complex, str, np.generic)):
-        return repr(a) == repr(b)                      # repr: NaN equals NaN, 0.0 is not -0.0
-    if hasattr(a, "__dict__") and not callable(a):
-        return same(vars(a), vars(b))
-    return True                                        # an object we cannot look into: believed
-
-
-def snapshot(tree):
-    """Return a copy of a nest of tuples, lists, dicts, arrays, generators and plain objects, for `same`."""
-    if isinstance(tree, np.ndarray):
-        return tree.copy(order="K")
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(map(snapshot, tree)) if type(tree) in (tuple, list) else type(tree)(*map(snapshot, tree))
-    if isinstance(tree, dict):
-        return {k: snapshot(v) for k, v in tree.items()}
-    if hasattr(tree, "__dict__") and not callable(tree) and not isinstance(tree, random.Random):
-        twin = object.__new__(type(tree))
-        vars(twin).update({k: snapshot(v) for k, v in vars(tree).items()})
-        return twin
-    return arguments.fresh(tree)
 
 
 def run_forward(layer, call, evidence):
@@ -151,12 +115,7 @@ def align(call, result, evidence):
     if isinstance(result, tuple) and len(result) == 1:
         evidence.problems.append(f"backward returned a tuple of one thing. One gradient comes bare: return {wanted}, "
                                  f"without a comma.")
-    kept, absent = [], [n for n in call.order if (n in call.absent or _is_none(call, n)) and n not in NO_GRADIENT]
-    for item in items:                                  # a None is fine for an argument that was None, such as a bias
-        if item is None and absent and len(items) > len(slots):
-            absent.pop(0)
-        else:
-            kept.append(item)
+    kept = _without_nones(call, items) if len(items) > len(slots) else items
     if len(kept) != len(slots):
         extra = ""
         integers = [n for n, _ in call.integers()]
@@ -171,6 +130,19 @@ def align(call, result, evidence):
         else:
             found[name] = item
     return found
+
+
+def _without_nones(call, items):
+    """Return items without the None that stands where an argument was None, such as a bias that was left out."""
+    owed = [name for name, _ in call.slots()]
+    dicts = [name for name, value in call.slots() if isinstance(value, dict)]
+    places = [n for n in call.order if n not in dicts and (n in owed or n not in NO_GRADIENT and _is_none(call, n))] + dicts
+    kept, left = [], list(items)
+    for name in places:
+        if left and (name in owed or left[0] is None):
+            item = left.pop(0)
+            kept += [item] if name in owed else []
+    return kept + left
 
 
 def _align_dict(item, value, prefix, name, found, evidence):
@@ -215,7 +187,7 @@ def _plain(value):
 
 
 def _is_none(call, name):
-    return name in call.names and call.values[call.names.index(name)] is None
+    return name in call.absent or (name in call.names and call.values[call.names.index(name)] is None)
 
 
 def _list(keys):

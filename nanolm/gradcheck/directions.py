@@ -54,7 +54,7 @@ def slope(f, x, v, y, dy, how, h):
         return float(dy @ numerical.complex_step(f, x, v).ravel()), 0.0
     near = numerical.central_pair(f, x, v, y, h)
     best = float(dy @ numerical.extrapolate(near.at_h, near.at_h10).ravel())
-    return best, float(numerical.rounding(dy, y, h))
+    return best, float(numerical.rounding(dy, y, h)) + abs(float(dy @ numerical.doubt(near.at_h, near.at_h10).ravel()))
 
 
 def find(f, x, y, dy, got, v, how, h):

@@ -38,7 +38,7 @@ def function_of(layer, call, name):
     return f
 
 
-def choose_method(f, x, y, dy, method, rng, h):
+def choose_method(f, x, y, method, rng, h):
     """Return "complex step" or "central differences", and a note on why, or "".
 
     The complex step is used only if it agrees with central differences along one random direction: a forward that takes
@@ -60,13 +60,21 @@ def choose_method(f, x, y, dy, method, rng, h):
     if method == "complex":
         return "complex step", ""
     near = numerical.central_pair(f, x, v, y, h)
-    slope = numerical.extrapolate(near.at_h, near.at_h10)
-    size = np.abs(dy * exact.ravel()).sum() + np.abs(dy * slope.ravel()).sum()
-    noise = 2 * numerical.rounding(dy, y, h)
-    if not np.isfinite(slope).all() or abs((dy * (exact - slope).ravel()).sum()) > 1e-5 * size + 10 * noise:
+    if not agree(exact, near, y, h):
         return "central differences", (f"{fallback}, because the complex step disagrees with them: forward is not "
                                        f"analytic.")
     return "complex step", ""
+
+
+def agree(exact, near, y, h):
+    """Return whether the complex step's slopes are those of the central differences, as far as these can be trusted.
+
+    That is to 1e-8, to rounding, and to a few times what the two steps differ by: the term of an L1 penalty, lost to the
+    complex step, is seen at 1e-7 of the rest.
+    """
+    slope, steps = numerical.extrapolate(near.at_h, near.at_h10), np.abs(near.at_h - near.at_h10)
+    noise = 10 * numerical.rounding(1.0, np.abs(y).max(initial=0, keepdims=True), h)
+    return bool((np.abs(exact - slope) <= 1e-8 * np.abs(exact) + noise + 5 * steps).all())
 
 
 def differentiate(f, x, y, dys, how, h):
@@ -91,7 +99,7 @@ def central_truth(f, x, y, dys, chosen, h):
         truth.at_h[:, j], truth.at_h10[:, j] = dys @ near.at_h.ravel(), dys @ near.at_h10.ravel()
         best = numerical.extrapolate(near.at_h, near.at_h10).ravel()
         truth.expected[:, j], truth.terms[:, j] = dys @ best, np.abs(dys) @ np.abs(best)
-        truth.blur[:, j] = np.abs(truth.expected[:, j] - truth.at_h10[:, j]) + rounding
+        truth.blur[:, j] = np.abs(dys @ numerical.doubt(near.at_h, near.at_h10).ravel()) + rounding
         if near.corner:
             left, right = dys * near.left.ravel(), dys * near.right.ravel()
             truth.low[:, j], truth.high[:, j] = np.minimum(left, right).sum(axis=1), np.maximum(left, right).sum(axis=1)
@@ -105,7 +113,8 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
         return
     allowed = verdict.tolerance(truth.expected, largest, gradient.method, rtol, atol)
     if atol is None:                                    # softmax with dy all ones: terms of 0.2 cancel to 1e-17
-        allowed = allowed + verdict.ROUNDING * (truth.terms + np.abs(dys).max(axis=1)[:, None] / 10)
+        size = np.maximum(np.abs(dys).max(axis=1), np.abs(dys[0]).max())[:, None]
+        allowed = allowed + verdict.ROUNDING * (truth.terms + size / 10)
     if gradient.method == "central differences":
         allowed = allowed + numerical.rounding(dys, y, h)[:, None]
     wrong, unclear = verdict.judge(got, truth.expected, allowed, truth.blur)
@@ -119,7 +128,8 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     bad = wrong | unclear
     gradient.wrong = bad.any(axis=0).reshape(x.shape)
     error[:, suspects[excused]] = -1.0                                                       # a corner is not an error
-    k, i = np.unravel_index(np.argmax(np.where(bad, error, -1.0) if bad.any() else error), error.shape)
+    k = int(np.argmax(bad.any(axis=1)))                  # the first dy for which one is wrong: its numbers are handy
+    i = int(np.argmax(np.where(bad[k], error[k], -1.0) if bad.any() else error[k]))
     gradient.values, gradient.expected_values = got[k].reshape(x.shape), truth.expected[k].reshape(x.shape)
     gradient.worst(tuple(int(j) for j in np.unravel_index(i, x.shape)), got[k, i], truth.expected[k, i])
     if bad.any():
@@ -128,8 +138,8 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     if wrong.any():
         gradient.fail(verdict.pattern(gradient.values, gradient.expected_values))
     elif unclear.any():
-        gradient.cannot_tell("The numerical derivative is too coarse here to tell: forward is not smooth, or it "
-                             "computes in less than float64 somewhere.")
+        gradient.cannot_tell(f"The numerical derivative is too coarse here to tell: forward is not smooth, computes in "
+                             f"less than float64 somewhere, or bends so sharply that a step below h = {h:g} is needed.")
 
 
 def _in_corner(got, near, largest):

@@ -91,6 +91,12 @@ def extrapolate(at_h, at_h10):
     return np.where(np.abs(at_h - at_h10) > 1e-4 * _largest(at_h10), at_h10, better)
 
 
+def doubt(at_h, at_h10):
+    """Return how much the best of two steps may still be off: what (N2) corrected, or all of it where (N2) does not hold."""
+    better = extrapolate(at_h, at_h10)
+    return np.where(better == at_h10, at_h - at_h10, better - at_h10)
+
+
 def one_hot(x, i):
     """Return the direction that moves only entry i (counted as in x.ravel()), shaped like x."""
     v = np.zeros(x.shape)

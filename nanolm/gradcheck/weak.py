@@ -17,7 +17,7 @@ from nanolm.gradcheck.arguments import Call
 def notes(call, upstream=None):
     """Return one sentence for each weakness."""
     tensors, found = call.tensors(), []
-    constant = [n for n, a in tensors.items() if _constant(a)]
+    constant = [n for n, a in tensors.items() if all_equal(a)]
     equal = [n for n, a in tensors.items() if a.size > 1 and 1 not in a.shape and len(set(a.shape)) < a.ndim]
     single = [n for n, a in tensors.items() if a.size > 1 and 1 in a.shape]
     distinct = [n for n, a in call.integers() if a.size > 1 and len(np.unique(a)) == a.size]
@@ -41,7 +41,7 @@ def notes(call, upstream=None):
 def strengthen(call, seed):
     """Return a Call with random numbers for constant tensors, and with one repeated id; None if there is no need."""
     rng = np.random.default_rng([seed, 1])
-    constant = [name for name, array in call.tensors().items() if _constant(array)]
+    constant = [name for name, array in call.tensors().items() if all_equal(array)]
     distinct = [name for name, array in call.integers() if array.ndim and len(np.unique(array)) == array.size > 1]
     if not constant and not distinct:
         return None
@@ -70,6 +70,6 @@ def _list(names):
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def _constant(array):
+def all_equal(array):
     return array.size > 1 and bool((array == array.flat[0]).all())
 

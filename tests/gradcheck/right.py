@@ -165,7 +165,7 @@ def cross_entropy_by_one_hot(dloss, cache):
 @right("cross_entropy")
 def cross_entropy_row_by_row(dloss, cache):
     logits, largest, log_sum, rows, picked, s = cache
-    dz = np.zeros_like(logits)
+    dz = np.zeros(logits.shape, logits.dtype)                                # zeros_like might not be contiguous
     flat, V = dz.reshape(-1, logits.shape[-1]), logits.shape[-1]
     for row, target in zip(rows, picked):
         z = logits.reshape(-1, V)[row]
