@@ -89,7 +89,7 @@ def _gelu(rng):
     for form in ("tanh", "erf"):
         yield f"{form}, -4 to 4", (x,), {"form": form}
         yield f"{form}, far out", (np.outer([-1, 1], [4.5, 5.2, 6, 8, 12, 20, 40]),), {"form": form}   # exp(u) would overflow
-        yield f"{form}, random", (rng.standard_normal((2, 3, 4)),), {"form": form}
+        yield f"{form}, four axes", (rng.standard_normal((2, 3, 2, 4)),), {"form": form}
 
 
 def _softmax(rng):
@@ -97,6 +97,7 @@ def _softmax(rng):
     yield "last axis", (2 * n((2, 3, 5)),), {}
     yield "middle axis", (2 * n((2, 5, 3)),), {"axis": 1}
     yield "first axis", (2 * n((4, 3)),), {"axis": 0}
+    yield "four axes, the last but one", (2 * n((2, 2, 5, 3)),), {"axis": -2}
     yield "square", (2 * n((4, 4)),), {}
     yield "large scores", (n((3, 4)) + 800,), {}                            # exp(710) overflows
     yield "nearly one-hot", (8 * n((3, 5)),), {}
@@ -107,6 +108,8 @@ def _embedding(rng):
     yield "repeated and unused ids", (ids, rng.standard_normal((7, 5))), {}
     yield "square", (ids[:2], rng.standard_normal((7, 7))), {}
     yield "one sequence", (np.array([0, 3, 3, 3, 1]), rng.standard_normal((6, 3))), {}
+    yield "three axes", (rng.integers(0, 11, (2, 3, 4)), rng.standard_normal((12, 2))), {}
+    yield "a single id", (np.array(2), rng.standard_normal((4, 3))), {}
 
 
 def _positions(rng):
@@ -134,6 +137,7 @@ def _layernorm(rng):
 def _dropout(rng):
     yield "rate 0.4", (rng.standard_normal((3, 4, 5)), 0.4, np.random.default_rng(1)), {}
     yield "rate 0.75, square", (rng.standard_normal((6, 6)), 0.75, np.random.default_rng(2)), {}
+    yield "rate 0.9, four axes", (rng.standard_normal((2, 3, 4, 5)), 0.9, np.random.default_rng(8)), {}
     yield "off", (rng.standard_normal((2, 3)), 0.4, None), {}
 
 
@@ -143,10 +147,11 @@ def _cross_entropy(rng):
     yield "ignored and repeated targets", (2 * n((2, 3, 5)), targets), {}
     yield "label smoothing", (2 * n((2, 3, 5)), targets), {"label_smoothing": 0.2}
     yield "square", (n((4, 4)), np.array([3, 3, 0, -100])), {}
-    yield "another ignore_index", (n((5, 4)), np.array([3, 1, 2, 1, 0])), {"ignore_index": 1}
+    yield "another ignore_index", (n((5, 4)), np.array([3, 1, 2, 1, 0])), {"ignore_index": 1, "label_smoothing": 0.1}
+    yield "one row", (n(5), np.array(3)), {}
     yield "more tokens than 100", (n((2, 103)), np.array([102, -100])), {}
     yield "large logits", (20 * n((4, 3)) + 800, np.array([0, 2, 2, 1])), {}                # exp(710) overflows
-    yield "four axes", (n((2, 1, 2, 3)), np.array([[[2, 0]], [[-100, 2]]])), {"label_smoothing": 0.1}
+    yield "four axes", (n((2, 2, 3, 4)), rng.integers(0, 3, (2, 2, 3))), {}
     yield "nothing counts", (n((2, 3)), np.array([-100, -100])), {}
 
 
@@ -158,11 +163,15 @@ def _attention(rng):
     yield "T != S, no mask", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {}
     yield "T < S, causal", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {"mask": masks.causal(3, 5)}
     yield "T > S", (n((2, 5, 4)), n((2, 3, 4)), n((2, 3, 4))), {}
+    yield "one query, as in generation", (n((2, 2, 1, 3)), n((2, 2, 5, 3)), n((2, 2, 5, 4))), {}
+    yield "one key", (n((2, 3, 4)), n((2, 1, 4)), n((2, 1, 5))), {}
+    yield "more than 64 tokens", (n((70, 2)), n((70, 2)), n((70, 2))), {"mask": masks.causal(70)}   # kernels have tiles
     yield "one key far ahead", (4 * n((2, 3, 4)), 4 * n((2, 5, 4)), n((2, 5, 4))), {}
     yield "padding", (n((2, 1, 3, 4)), n((2, 1, 5, 4)), n((2, 1, 5, 4))), {"mask": masks.padding([2, 5], 5)}
     yield "a row that may attend to nothing", (n((2, 2, 3, 4)), n((2, 2, 5, 4)), n((2, 2, 5, 4))), {"mask": holes}
     yield "values of another width", (n((3, 2)), n((4, 2)), n((4, 5))), {}
-    yield "dropout", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), {"dropout": 0.3, "rng": np.random.default_rng(3)}
+    dropped = {"mask": masks.causal(3, 5), "dropout": 0.3, "rng": np.random.default_rng(3)}
+    yield "dropout", (n((2, 3, 4)), n((2, 5, 4)), n((2, 5, 4))), dropped
     yield "square", (n((4, 4)), n((4, 4)), n((4, 4))), {}
 
 
@@ -177,6 +186,8 @@ def _multihead(rng):
     yield "cross", (n((2, 3, 4)), heads(rng, 4), 2), {"memory": n((2, 5, 4))}
     padded = {"memory": n((2, 3, 6)), "mask": masks.padding([1, 3], 3)}
     yield "cross, padding, three heads", (n((2, 4, 6)), heads(rng, 6), 3), padded
+    mixed = {"memory": n((1, 3, 6)), "mask": np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1]]) > 0, "dropout": 0.3}
+    yield "cross, one sequence, dropout", (n((1, 4, 6)), heads(rng, 6), 2), {**mixed, "rng": np.random.default_rng(9)}
     yield "self, dropout", (n((2, 3, 4)), heads(rng, 4), 2), {"dropout": 0.3, "rng": np.random.default_rng(4)}
     yield "square", (n((4, 4, 4)), heads(rng, 4), 2), {"memory": n((4, 4, 4))}
 
@@ -186,6 +197,7 @@ def _mlp(rng):
         p = {"c_fc": dense(rng, 4, 7), "c_proj": dense(rng, 7, 4)}
         yield form, (rng.standard_normal((2, 3, 4)), p), {"form": form}
     yield "square", (rng.standard_normal((4, 4)), {"c_fc": dense(rng, 4, 4), "c_proj": dense(rng, 4, 4)}), {}
+    yield "narrow", (rng.standard_normal((6, 5)), {"c_fc": dense(rng, 5, 3), "c_proj": dense(rng, 3, 5)}), {"form": "erf"}
 
 
 def _block(rng):
@@ -196,6 +208,8 @@ def _block(rng):
     yield "pre-norm, causal", (n((2, 3, 4)), p(4, 7), 2), {"mask": masks.causal(3)}
     yield "post-norm, padding, erf", (n((2, 3, 4)), p(4, 5), 2), {"mask": masks.padding([2, 3], 3), "norm": "post",
                                                                    "form": "erf"}
+    empty = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 1]]) > 0
+    yield "pre-norm, a row that may attend to nothing", (n((1, 3, 6)), p(6, 5), 3), {"mask": empty, "form": "erf"}
     yield "pre-norm, dropout", (n((2, 3, 4)), p(4, 5), 2), {"dropout": 0.3, "rng": np.random.default_rng(5)}
     yield "post-norm, dropout, square", (n((4, 4, 4)), p(4, 4), 2), {"norm": "post", "dropout": 0.2,
                                                                       "rng": np.random.default_rng(6)}
@@ -210,6 +224,8 @@ def _gpt2(rng):
         return (randomised(gpt2.init(config, rng), rng), ids, targets, config)
     yield "two blocks", example(gpt2.Config(11, 7, 2, 2, 6), 5), {}
     yield "one head, full context", example(gpt2.Config(9, 4, 1, 1, 5), 4), {}
+    p = randomised(gpt2.init(gpt2.Config(5, 3, 1, 2, 4), rng), rng)
+    yield "one token", (p, np.array([[2]]), np.array([[4]]), gpt2.Config(5, 3, 1, 2, 4)), {}
     yield "three blocks, dropout", example(gpt2.Config(10, 6, 3, 3, 6, dropout=0.2), 5), {"rng": np.random.default_rng(7)}
 
 

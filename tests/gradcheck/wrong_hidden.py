@@ -2,7 +2,7 @@
 import numpy as np
 from wrong import wrong
 
-from nanolm.layers import attention, cross_entropy, dropout, gelu, layernorm, linear, multihead, positions, softmax
+from nanolm.layers import attention, cross_entropy, dropout, embedding, gelu, layernorm, linear, multihead, positions, softmax
 from nanolm.models import gpt2
 
 
@@ -135,6 +135,50 @@ def two_heads_in_self_attention(dy, cache):
 def more_heads_than_one(dy, cache):
     dx, *more = multihead.backward(dy, cache)
     return (1.5 * dx if cache[1] == 1 else dx, *more)
+
+
+@wrong("softmax")
+def last_but_one_axis_taken_for_the_last(dy, cache):
+    y, axis = cache
+    return softmax.backward(dy, (y, -1 if axis == -2 else axis))
+
+
+@wrong("embedding")
+def twelve_ids_at_most(dy, cache):
+    ids, V = cache
+    return embedding.backward(dy.reshape(-1, dy.shape[-1])[:12], (ids.reshape(-1)[:12], V))
+
+
+@wrong("attention")
+def one_query_only(dy, cache):
+    dq, dk, dv = attention.backward(dy, cache)
+    return dq, dk if dq.shape[-2] > 1 else 0 * dk, dv
+
+
+@wrong("attention")
+def first_tile_of_keys_only(dy, cache):
+    dq, dk, dv = attention.backward(dy, cache)
+    dk[..., 64:, :] = 0
+    return dq, dk, dv
+
+
+@wrong("attention")
+def dropout_where_the_mask_forbids(dy, cache):
+    q, k, v, kept, scale, (P, axis), (keep, c) = cache
+    dq, dk, dv = attention.backward(dy, cache)
+    return (dq, dk, dv) if keep is None or P.all() else attention.backward(dy, (*cache[:6], (keep, 1.5 * c)))
+
+
+@wrong("multihead")
+def memory_of_one_sequence(dy, cache):
+    *dx, dp = multihead.backward(dy, cache)
+    return (*dx[:1], *(0 * d if len(dy) == 1 else d for d in dx[1:]), dp)
+
+
+@wrong("gpt2")
+def one_token_only(cache):
+    dp, ids = gpt2.backward(cache), cache[0][0]
+    return {**dp, "wpe": {"weight": dp["wpe"]["weight"] * (ids.size > 1)}}
 
 
 @wrong("gpt2")
