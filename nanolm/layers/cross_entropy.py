@@ -31,9 +31,9 @@ from nanolm.layers import check
 
 
 def forward(logits, targets, ignore_index=-100, label_smoothing=0.0):
-    """Return loss (a scalar of the logits' dtype, nats) and cache = (logits, largest, log_sum, rows, picked, s).
+    """Return loss (a scalar of the logits' dtype, nats) and cache = (logits, log_sum, rows, picked, label_smoothing).
 
-    The cache holds the logits by reference and two new numbers a row; probabilities are computed again in backward.
+    The cache holds the logits by reference and one new number a row; backward computes the rest again.
     ignore_index: the target that does not count; None: all count.
     Raises ValueError if targets are not shaped like logits without V or are out of range, or unless 0 <= label_smoothing
     < 1; TypeError if targets are not integers.
@@ -47,23 +47,23 @@ def forward(logits, targets, ignore_index=-100, label_smoothing=0.0):
     z = logits.reshape(-1, V)                                               # (N, V)
     rows = np.flatnonzero(targets.reshape(-1) != ignore_index)              # (M,) the rows that count
     picked = targets.reshape(-1)[rows]                                      # (M,) and their targets
-    largest = z.max(axis=-1, keepdims=True)
-    z = z - largest                                                         # changes no probability, and no nll
+    z = z - z.max(axis=-1, keepdims=True)                                   # changes no probability, and no nll
     log_sum = np.log(np.exp(z).sum(axis=-1, keepdims=True))                 # (N, 1) lse of z as it is now
     nll = log_sum[rows, 0] - z[rows, picked]                                # (M,) (C1)
     if s > 0:
         nll = (1 - s) * nll + s * (log_sum[rows, 0] - z[rows].mean(axis=-1))   # (C3)
     loss = (nll / max(len(rows), 1)).sum()                                  # (C2); NumPy 1 widens nll.sum() / an int
-    return loss, (logits, largest, log_sum, rows, picked, s)
+    return loss, (logits, log_sum, rows, picked, s)
 
 
 def backward(dloss, cache):
     """Return dlogits, shaped like logits. dloss is the gradient of whatever follows by this loss: 1 if nothing does."""
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     V = logits.shape[-1]
     scale = float(dloss) / max(len(rows), 1)                                # loss = (nll / M).sum()
     dz = np.zeros_like(logits).reshape(-1, V)                               # ignored rows stay 0
-    z = logits.reshape(-1, V)[rows] - largest[rows]                         # (M, V)
+    z = logits.reshape(-1, V)[rows]                                         # (M, V)
+    z = z - z.max(axis=-1, keepdims=True)                                   # as in forward
     p = np.exp(z - log_sum[rows])
     p[np.arange(len(rows)), picked] -= 1 - s                                # - q, the part at the target
     p -= s / V                                                              # - q, the part that is spread

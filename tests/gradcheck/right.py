@@ -152,9 +152,10 @@ def dropout_by_index(dy, cache):
 
 @right("cross_entropy")
 def cross_entropy_by_one_hot(dloss, cache):
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     V = logits.shape[-1]
-    p = np.exp(logits.reshape(-1, V) - largest - log_sum)
+    z = logits.reshape(-1, V)
+    p = np.exp(z - z.max(axis=-1, keepdims=True) - log_sum)
     q = np.full_like(p, s / V)
     q[rows, picked] += 1 - s
     counts = np.zeros((len(p), 1), p.dtype)
@@ -164,7 +165,7 @@ def cross_entropy_by_one_hot(dloss, cache):
 
 @right("cross_entropy")
 def cross_entropy_row_by_row(dloss, cache):
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     dz = np.zeros(logits.shape, logits.dtype)                                # zeros_like might not be contiguous
     flat, V = dz.reshape(-1, logits.shape[-1]), logits.shape[-1]
     for row, target in zip(rows, picked):

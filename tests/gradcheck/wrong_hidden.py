@@ -60,10 +60,10 @@ def small_shares_dropped(dy, cache):
 
 @wrong("cross_entropy")
 def largest_logit_not_subtracted(dloss, cache):
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     z = logits.reshape(-1, logits.shape[-1])
-    log_sum = np.log(np.exp(z).sum(axis=-1, keepdims=True))
-    return cross_entropy.backward(dloss, (logits, 0 * largest, log_sum, rows, picked, s))
+    p = np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+    return cross_entropy.backward(dloss, (np.log(p).reshape(logits.shape), log_sum, rows, picked, s))
 
 
 @wrong("attention")

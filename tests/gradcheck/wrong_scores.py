@@ -7,7 +7,7 @@ from nanolm.layers import attention, cross_entropy, dropout, softmax
 
 # -------------------------------------------------------------------------------- cross_entropy
 def _rows(cache):
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     return logits.size // logits.shape[-1], max(len(rows), 1)
 
 
@@ -34,17 +34,17 @@ def divided_by_all_rows(dloss, cache):                                       # M
 
 @wrong("cross_entropy")
 def ignored_rows_not_zero(dloss, cache):                                     # M
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     dz = cross_entropy.backward(dloss, cache).reshape(-1, logits.shape[-1])
     others = np.setdiff1d(np.arange(len(dz)), rows)
-    p = np.exp(logits.reshape(dz.shape) - largest - log_sum)
+    p = softmax.forward(logits.reshape(dz.shape))[0]
     dz[others] = p[others] * float(dloss) / _rows(cache)[1]
     return dz.reshape(logits.shape)
 
 
 @wrong("cross_entropy")
 def ignore_index_taken_for_a_column(dloss, cache):                           # M: IndexError if V < 100, else silent
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     dz = cross_entropy.backward(dloss, cache).reshape(-1, logits.shape[-1])
     dz[np.setdiff1d(np.arange(len(dz)), rows), -100] -= float(dloss) / _rows(cache)[1]
     return dz.reshape(logits.shape)
@@ -57,7 +57,7 @@ def sign(dloss, cache):                                                      # M
 
 @wrong("cross_entropy")
 def target_forgotten(dloss, cache):                                          # M: p in place of p - onehot
-    logits, largest, log_sum, rows, picked, s = cache
+    logits, log_sum, rows, picked, s = cache
     dz = cross_entropy.backward(dloss, cache).reshape(-1, logits.shape[-1])
     dz[rows, picked] += (1 - s) * float(dloss) / _rows(cache)[1]
     return dz.reshape(logits.shape)
@@ -70,12 +70,12 @@ def dloss_ignored(dloss, cache):                                             # M
 
 @wrong("cross_entropy")
 def smoothing_forgotten(dloss, cache):
-    return cross_entropy.backward(dloss, (*cache[:5], 0.0))
+    return cross_entropy.backward(dloss, (*cache[:4], 0.0))
 
 
 @wrong("cross_entropy")
 def nan_where_nothing_counts(dloss, cache):
-    dz, count = cross_entropy.backward(dloss, cache), len(cache[3])
+    dz, count = cross_entropy.backward(dloss, cache), len(cache[2])
     return dz if count else dz + np.nan
 
 
