@@ -11,6 +11,7 @@ import pytest
 
 from nanolm import data
 from nanolm.data import keep, own_text, pydocs, split
+from nanolm.data.corpus import Corpus
 
 PROSE = "\n\n".join(f"Paragraph {i} says that {i} and {i + 1} are {2 * i + 1}, and then nothing more."
                     for i in range(400))
@@ -180,3 +181,10 @@ def test_a_name_wins_over_a_file_and_dot_slash_over_the_name(tmp_path, monkeypat
 def test_the_fingerprint_tells_texts_apart():
     a, b = (own_text.Corpus("x", *texts) for texts in (("ab", "c"), ("a", "bc")))
     assert a.fingerprint != b.fingerprint and len(a.fingerprint) == 16
+
+
+def test_opening_is_how_most_paragraphs_begin():
+    text = "Return the sum.\n\n    Return the sum of x\n\nOnce upon a time.\n\n1 Return the sum\n\nReturn\n"
+    assert Corpus("x", text, "").opening() == "Return the sum"
+    assert Corpus("x", text, "").opening(words=2) == "Return the"
+    assert Corpus("x", "12 34\n\n??", "").opening() == ""

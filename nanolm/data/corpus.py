@@ -3,7 +3,9 @@
 The two texts share no document and no paragraph (split.py says how, and why that matters). Both are plain str: one
 element of either is one Unicode code point, which is what nanolm calls a character in "bits per character".
 """
+import collections
 import hashlib
+import re
 from dataclasses import dataclass
 
 
@@ -32,6 +34,15 @@ class Corpus:
         for text in (self.train, "\0", self.validation):
             digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+    def opening(self, words=3):
+        """Return the words that most paragraphs of the training text begin with: where a model's own text may begin too.
+
+        Letters and single spaces only; the first such opening wins a tie. "" if no paragraph begins with so many words.
+        """
+        begin = rf"(?:^|\n\s*\n)[ \t]*((?:[^\W\d_]+ ){{{words - 1}}}[^\W\d_]+)\b"
+        found = collections.Counter(re.findall(begin, self.train))
+        return found.most_common(1)[0][0] if found else ""
 
     def __repr__(self):                                 # the default repr would print both texts in full
         return f"Corpus({self.name!r}, train {len(self.train):,} and validation {len(self.validation):,} characters)"

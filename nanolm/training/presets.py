@@ -21,11 +21,12 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset(gpt2.preset("nano", vocab_size=2048), "bpe", 2048,
-                    Settings(steps=800, batch_size=16, lr=3e-3, eval_every=100, save_every=100),
+    "quick": Preset(gpt2.preset("nano", vocab_size=4096), "bpe", 4096,
+                    Settings(steps=800, batch_size=8, lr=3e-3, eval_every=160, save_every=160),
                     "under 3 minutes on two cores"),
-    "long": Preset(gpt2.preset("nano", vocab_size=4096, n_layer=6, n_head=4, n_embd=256, dropout=0.1), "bpe", 4096,
-                   Settings(steps=3000, batch_size=32, lr=2e-3, eval_every=250, save_every=250),
+    "long": Preset(gpt2.preset("nano", vocab_size=4096, block_size=256, n_layer=6, n_embd=256, dropout=0.1),
+                   "bpe", 4096,
+                   Settings(steps=1600, batch_size=8, lr=1.5e-3, eval_every=200, save_every=200),
                    "under 30 minutes on two cores"),
 }
 
