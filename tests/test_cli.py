@@ -1,6 +1,7 @@
 """The command line: each command as a user types it, in a process of its own, and what it says when something is wrong."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,14 @@ def test_eval_prints_the_measures(home):
         assert expected in out
     out, _ = nanolm("eval", "runs/story.txt", "--data", "story.txt", cwd=home)
     assert "story.txt" in out and "bits per character" in out
+
+
+def test_eval_needs_the_weights_but_no_checkpoint(home, tmp_path):
+    shutil.copytree(home / "runs" / "story.txt", tmp_path / "run")
+    for path in (tmp_path / "run").glob("checkpoint*"):
+        path.unlink()
+    assert "this model" in nanolm("eval", "run", cwd=tmp_path)[0]
+    assert "there is no checkpoint in run" in nanolm("train", "--resume", "run", cwd=tmp_path, expect=1)[1]
 
 
 def test_gradcheck_proves_a_layer(home):

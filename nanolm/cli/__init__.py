@@ -58,7 +58,7 @@ def commands():
 
 def main():
     """Run the command line; turn the errors that a user can cause into a sentence and an exit status."""
-    warnings.showwarning = lambda message, *where, **more: click.echo(f"Note: {message}", err=True)
+    warnings.showwarning = note
     try:
         commands(standalone_mode=False)
     except click.exceptions.Abort:
@@ -76,6 +76,12 @@ def main():
     except KeyboardInterrupt:
         click.echo("\nStopped.", err=True)
         sys.exit(130)
+
+
+def note(message, category, *where, **more):
+    """Show a warning as one line. NumPy's own (overflow, invalid value) stay silent: what comes of them is said."""
+    if not issubclass(category, RuntimeWarning):
+        click.echo(f"Note: {message}", err=True)
 
 
 def sentence(error):

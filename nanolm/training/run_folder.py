@@ -131,9 +131,6 @@ def open_run(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}.")
-    if not checkpoint.exists(folder):
-        raise FileNotFoundError(f"there is no checkpoint in {folder}, so there is nothing to go on from. If a run was "
-                                f"stopped before its first step, start it again with the command that began it.")
     data, _ = tensors.read(folder / "data.safetensors")
     if set(data) != {"train", "validation"}:
         raise ValueError(f"{folder / 'data.safetensors'} does not hold the texts of a run, two arrays called 'train' "
@@ -144,6 +141,13 @@ def open_run(folder):
         raise ValueError(f"{folder / 'settings.json'} does not hold the settings of a run: {error}") from error
     return Run(folder, load_config(folder), settings, text.load(folder), load_corpus(folder), data["train"],
                data["validation"])
+
+
+def check_begun(folder):
+    """Raise FileNotFoundError if the folder is there but holds no checkpoint to go on from."""
+    if Path(folder).is_dir() and not checkpoint.exists(folder):
+        raise FileNotFoundError(f"there is no checkpoint in {folder}, so there is nothing to go on from. If a run was "
+                                f"stopped before its first step, start it again with the command that began it.")
 
 
 def load_corpus(folder):

@@ -73,6 +73,7 @@ def resume(folder, progress=True, sample=None, **changes):
     Raises FileNotFoundError if there is no run, CheckpointError if its checkpoints are damaged or of another model,
     ValueError for a setting that is unknown or cannot change any more, BlockingIOError if a process trains there.
     """
+    run_folder.check_begun(folder)
     run = run_folder.open_run(folder)
     if changes:
         fixed = sorted({"optimizer", "dtype", "seed"} & set(changes))
