@@ -19,6 +19,7 @@ Errors    Interrupted after Ctrl-C: saved (not after a second one, which does no
           ValueError if parts do not fit. Each is a sentence.
 Tested    tests/test_trainer.py, tests/test_resume.py, tests/test_run_folder.py.
 """
+import functools
 import math
 import time
 from contextlib import contextmanager
@@ -237,6 +238,21 @@ def from_the_last_good(folder, t):
 
 
 def bar(progress, **options):
-    """Return a progress bar in ASCII; one that shows nothing if `progress` is false."""
+    """Return a progress bar in ASCII, to be used by `with`; one that shows nothing if `progress` is false."""
+    return _bars()(ascii=True, disable=not progress, dynamic_ncols=True, mininterval=0.5, leave=False, **options)
+
+
+@functools.cache
+def _bars():
+    """Return the class of our bars: tqdm's, but closed by `with` only.
+
+    tqdm's __del__ closes too, and shows a traceback if Ctrl-C came while the bar was being made (up to tqdm 4.69;
+    later ones seldom).
+    """
     from tqdm import tqdm
-    return tqdm(ascii=True, disable=not progress, dynamic_ncols=True, mininterval=0.5, leave=False, **options)
+
+    class Bar(tqdm):
+        def __del__(self):
+            pass
+
+    return Bar
