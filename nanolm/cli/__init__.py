@@ -10,6 +10,7 @@ status 1 (2 for arguments that click refuses); set NANOLM_TRACEBACK=1 to see the
 """
 import importlib
 import os
+import re
 import sys
 import warnings
 
@@ -91,7 +92,7 @@ def sentence(error):
                 f"--block-size or --batch-size; `nanolm info` says what each costs.")
     if isinstance(error, OSError) and error.strerror and not error.filename:
         return error.strerror                       # one of our own sentences: without Python's "[Errno 28] "
-    return str(error)
+    return re.sub(r"""\bencoding=(["'])([^"']*)\1""", r"--encoding \2", str(error))    # as it is typed here
 
 
 def drop_output():

@@ -56,8 +56,9 @@ def refuse_without_effect(beams):
     names = ("temperature", "top_k", "top_p", "repetition_penalty", "seed") if beams else ("length_penalty",)
     for name in names:
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name.replace('_', '-')} has no effect {'with' if beams else 'without'} --beams: beam "
-                                   f"search draws nothing, it looks for the likeliest text.")
+            reason = ("with --beams: beam search draws nothing, it looks for the likeliest text." if beams else
+                      "without --beams: it compares the texts that beam search has found.")
+            raise click.UsageError(f"--{name.replace('_', '-')} has no effect {reason}")
 
 
 def read_stdin():

@@ -1,5 +1,5 @@
 """`nanolm info`: what a configuration costs, layer by layer, before one trains it."""
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
@@ -33,7 +33,13 @@ def command(preset, run, batch, tokens, changes, every_block):
             raise click.BadParameter(f"a model has no {unknown[0]!r}. It has: {', '.join(vars(config))}.", param_hint="--set")
         config = replace(config, **fields)
     else:
-        config = gpt2.preset(preset or "gpt2", **fields)
+        from nanolm.training import presets
+        if preset in presets.PRESETS:                       # quick, long: the models that nanolm train makes
+            fields = {**asdict(presets.PRESETS[preset].config), **fields}
+            preset_of_shape = "nano"
+        else:
+            preset_of_shape = preset or "gpt2"
+        config = gpt2.preset(preset_of_shape, **fields)
     console.write(f"{run or preset or 'gpt2'}: {config}\n\n")
     rows = cost.rows(config, batch, tokens)
     header = ["layer", "parameters", "MFLOP forward", "MFLOP backward", "MB kept"]

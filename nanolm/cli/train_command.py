@@ -28,7 +28,7 @@ TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 @click.option("--block-size", type=int, help="The longest context, in tokens.")
 @click.option("--tokenizer", type=click.Choice(["bpe", "characters"]), help="Pieces of words, or characters.")
 @click.option("--vocab-size", type=int, help="How many tokens the bpe tokenizer has.")
-@click.option("--workers", type=int, help="Threads. Never changes the result.  [default: one for each core]")
+@click.option("--workers", type=int, help="Threads. Never changes the result. 0: one for each core.  [default: 0]")
 @click.option("--seed", type=int, help="Of everything that is drawn.")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any other setting: --set optimizer=momentum --set l2=1e-4")
 @click.option("--encoding", help="Of your own text files, such as latin-1.  [default: UTF-8]")
@@ -112,8 +112,15 @@ def show(folder):
     samples = [record["sample"] for record in records if record.get("sample")]
     if samples:
         say(f"\nThe model writes:\n\n{samples[-1].strip()}")
+    opening = run_folder.load_corpus(folder).get("opening", "")
+    prompt = f' --prompt "{opening}"' if opening else ""
     say(f"\nThe curve as a picture: {folder / 'loss.png'}. Let it write more:\n"
-        f'  nanolm generate {run_folder.quoted(folder)} --prompt "The function returns"')
+        f"  {typed()} generate {run_folder.quoted(folder)}{prompt}")
+
+
+def typed():
+    """Return how the command is called from this terminal: its bare name where that is found, else as it was started."""
+    return "nanolm" if shutil.which("nanolm") or not sys.argv[0].endswith("nanolm") else sys.argv[0]
 
 
 def say(text):

@@ -31,8 +31,9 @@ from nanolm.layers import check, dropout as dropout_layer, softmax
 
 
 def forward(q, k, v, mask=None, dropout=0.0, rng=None):
-    """Return y (..., T, E) and the cache (q, k, v, P, and softmax's and dropout's own): T S new numbers a head, with
-    dropout 2 T S and as many booleans.
+    """Return y (..., T, E) and the cache (q, k, v, kept, scale, softmax's, dropout's); kept is P after dropout.
+
+    New in the cache: T S numbers a head; with dropout 2 T S and as many booleans.
 
     dropout is the share of the weights P that is dropped when rng, a numpy.random.Generator, is given.
     Raises ValueError if the shapes do not fit or mask does not broadcast; TypeError if mask is not boolean.

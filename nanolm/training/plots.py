@@ -51,7 +51,7 @@ def draw(axes, records, corpus):
     if validation:
         steps, bits = np.array(validation).T
         axes.plot(steps, bits, color=VALIDATION, linewidth=1.8, marker="o", markersize=4, label="validation")
-        axes.annotate(f"{bits.min():.3f}", (steps[bits.argmin()], bits.min()), xytext=(0, -14),
+        axes.annotate(f"{bits.min():.3f}", (steps[bits.argmin()], bits.min()), xytext=(0, 9),
                       textcoords="offset points", ha="center", color=VALIDATION)
 
     values = [bits for _, bits, _ in lines] + [bits for _, bits in validation]
