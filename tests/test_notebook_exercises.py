@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -41,6 +42,17 @@ def mine(dy, cache):
     n, C, dn = (x - mean) * rstd, x.shape[-1], dy * weight
     dx = rstd * (dn - dn.mean(axis=-1, keepdims=True) - n * (dn * n).mean(axis=-1, keepdims=True))
     return dx, (dy * n).reshape(-1, C).sum(axis=0), dy.reshape(-1, C).sum(axis=0)
+'''
+
+BLOCK = '''
+def mine(dy, cache):
+    norm, c1, c2, c3, c4, c5, c6 = cache
+    dh, dmlp = mlp.backward(dropout.backward(dy, c6), c5)
+    dx, w2, b2 = layernorm.backward(dh, c4)
+    dx = dy + dx
+    dh, dattn = multihead.backward(dropout.backward(dx, c3), c2)
+    dx_1, w1, b1 = layernorm.backward(dh, c1)
+    return dx + dx_1, {"ln_1": {"weight": w1, "bias": b1}, "attn": dattn, "ln_2": {"weight": w2, "bias": b2}, "mlp": dmlp}
 '''
 
 
@@ -91,6 +103,19 @@ def test_the_checker_exercise_names_what_slipped_through(run, right, wrong, told
     assert told in said and "All of them" not in said
 
 
+def test_the_checker_exercise_names_the_case_at_which_a_checker_stops(run, capsys):
+    with pytest.raises(ValueError, match="no integers"):
+        checker(run, """
+def my_check(forward, backward, *args):
+    if args[0].dtype.kind == "i":
+        raise ValueError("no integers, please")
+    return True
+""")
+    ids = np.arange(1).dtype                                     # int64, or int32 on an old Windows
+    assert (f'your checker stopped at "embedding, repeated ids" with ValueError: no integers, please  '
+            f'(arguments: {ids} (2,3), float64 (6,3))') in capsys.readouterr().out
+
+
 def test_the_layernorm_exercise(run):
     def backward(solution):
         return run("05_layernorm", "def mine(", solution, "\ncheck_mine()")
@@ -100,6 +125,21 @@ def test_the_layernorm_exercise(run):
     assert "7 of 7 cases right" in said and "ok  the same losses as with nanolm's own" in said
     said = backward(LAYERNORM.replace(" - dn.mean(axis=-1, keepdims=True)", ""))
     assert "0 of 7 cases right" in said and "the same losses" not in said
+    said = backward(LAYERNORM.replace("keepdims=True", "keepdims=False"))          # what hint 3 warns of
+    assert "backward raised ValueError" in said and "the same losses" not in said
+
+
+def test_the_gpt2_exercise(run):
+    pytest.importorskip("IPython")
+
+    def backward(solution):
+        return run("12_gpt2", "def mine(", solution, "\ncheck_mine()")
+
+    assert "is not written yet" in backward(None)
+    said = backward(BLOCK)
+    assert "right  pre-norm, causal\n" in said and "ok  the same losses as with nanolm's own" in said and "note" not in said
+    said = backward(BLOCK.replace("dx = dy + dx", "pass"))
+    assert "WRONG" in said and "the same losses" not in said
 
 
 def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
