@@ -122,7 +122,7 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
     error = np.where(np.isfinite(error), error, np.inf)
     suspects = np.flatnonzero((wrong | unclear).any(axis=0))
     suspects = suspects[np.argsort(-error.max(axis=0)[suspects], kind="stable")][:REEXAMINE]
-    excused = _in_corner(got[:, suspects], central_truth(f, x, y, dys, suspects, h), largest) if len(suspects) else []
+    excused = in_corner(got[:, suspects], central_truth(f, x, y, dys, suspects, h), largest) if len(suspects) else []
     wrong[:, suspects[excused]] = unclear[:, suspects[excused]] = False
     gradient.corners = [tuple(int(k) for k in np.unravel_index(i, x.shape)) for i in suspects[excused]]
     bad = wrong | unclear
@@ -142,7 +142,7 @@ def settle(gradient, f, x, y, dys, got, truth, largest, rtol, atol, h):
                              f"less than float64 somewhere, or bends so sharply that a step below h = {h:g} is needed.")
 
 
-def _in_corner(got, near, largest):
+def in_corner(got, near, largest):
     """Return for each entry whether forward has a corner there and got lies between its two slopes.
 
     near.low and near.high are NaN where there is no corner, and no number lies between NaN and NaN.

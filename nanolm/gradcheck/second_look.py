@@ -38,9 +38,13 @@ def another_layout(layer, call, y, dy, found, evidence):
 
 
 def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence):
-    """Move every tensor by up to a fifth, run the pair there, and test each gradient along one random direction."""
-    tensors = {n: t if weak.all_equal(t) else np.asarray(t * rng.uniform(0.8, 1.2, t.shape))          # signs stay
-               for n, t in call.tensors().items()}                         # constant ones are the business of weak.py
+    """Move every tensor by up to a fifth, run the pair there, and test each gradient along one random direction.
+
+    Zeros, which a factor leaves where they are, in the corner of a ReLU, become small positive numbers.
+    """
+    tensors = {n: t if weak.all_equal(t) else                              # constant ones are the business of weak.py
+               np.where(t == 0, rng.uniform(0.1, 0.3, t.shape), t * rng.uniform(0.8, 1.2, t.shape))       # signs stay
+               for n, t in call.tensors().items()}
     moved = call.with_tensors(tensors)
     try:
         (y, cache), _ = moved.run(layer.forward)
@@ -58,7 +62,7 @@ def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence):
         directions.settle(there, f, x, np.asarray(y), np.ravel(dy)[None], got[None], rng, rtol, atol, h)
         if not there.passed:
             evidence.problems.append(f"the gradient of {gradient.name} is wrong with other numbers of the same shape, each "
-                                     f"up to a fifth larger or smaller: got {there.got:.7g}, expected "
+                                     f"up to a fifth larger or smaller (a 0 became 0.1 to 0.3): got {there.got:.7g}, expected "
                                      f"{there.expected:.7g}. backward must take everything from the cache and keep "
                                      f"nothing from an earlier call.")
             return

@@ -138,3 +138,59 @@ def test_gradients_in_any_dict():
 
 def test_the_name_of_a_case_is_printed_whole():
     assert str(gradcheck.cases.of("dropout")[0].run()).startswith("dropout, rate 0.4   RIGHT")
+
+
+# -------------------------------------------------------------------------------- corners
+def relu(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dy, x):
+    return dy * (x > 0)
+
+
+def leaky(x):
+    return np.where(x > 0, x, 0.1 * x), x
+
+
+def with_zeros(shape, every):
+    a = np.random.default_rng(3).standard_normal(shape)
+    a.flat[::every] = 0
+    return a
+
+
+@pytest.mark.parametrize("at", [with_zeros((3, 4), 20), with_zeros((3, 4), 5), np.zeros((2, 3)),
+                                np.maximum(with_zeros((3, 4), 20), 0), with_zeros((80, 80), 900), with_zeros((80, 80), 3),
+                                np.maximum(with_zeros((80, 80), 9), 0), np.zeros((70, 60))])
+def test_corners_are_not_blamed(at):
+    for forward, backward in ((relu, relu_backward), (leaky, lambda dy, x: dy * np.where(x > 0, 1, x.dtype.type(0.1)))):
+        report = check(forward, backward, at)
+        assert report.passed, report
+    assert "forward has a corner here" in " ".join(str(check(relu, relu_backward, at)).split()) or at.size == at[at == 0].size
+
+
+def test_a_padded_row_of_zeros_before_relu():
+    a, w = rng.standard_normal((3, 4)), rng.standard_normal((4, 5))
+    a[1] = 0
+
+    def backward(dy, cache):
+        a, w, y = cache
+        dy = dy * (y > 0)
+        return dy @ w.T, a.T @ dy
+    def forward(a, w):
+        y = np.maximum(a @ w, 0)
+        return y, (a, w, y)
+    check(forward, backward, a, w).raise_if_failed()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (80, 80)])
+def test_a_corner_excuses_only_what_lies_in_it(shape):
+    at = with_zeros(shape, 7)
+    assert not check(relu, lambda dy, x: dy * (x > 0) + 2 * dy * (x == 0), at).passed        # 2 is no slope there
+
+    def one_off(dy, x):
+        dx = dy * (x > 0)
+        dx[1, 2] += 1e-5
+        return dx
+    g, = check(relu, one_off, at).gradients
+    assert g.verdict == "wrong" and g.where == (1, 2)
