@@ -81,6 +81,37 @@ def rounding(dy, y, h=STEP):
     return 4e-16 * np.abs(dy * y.ravel()).sum(axis=-1) / (h / 10)
 
 
+def shaken(x, rng):
+    """Return x with the last bit of every entry moved up or down."""
+    finite = np.where(np.isfinite(x), x, 0.0)
+    return x + np.where(finite == 0, 0.0, np.spacing(np.abs(finite))) * rng.choice([-1.0, 1.0], x.shape)
+
+
+def complex_doubt(f, x, y):
+    """Return how far the complex step may be off: f sums complex numbers in another order; the shape of y. One call of f.
+
+    That moves y, and its slope by about as much over the size of x. Nothing, unless large numbers cancel inside f.
+    """
+    size = float(np.sqrt(np.mean(x * x)))
+    with np.errstate(all="ignore"):
+        moved = np.abs(f(x.astype(np.complex128)).real - y) / max(size, 1e-300)
+    return np.where(np.isfinite(moved), moved, 0.0) * (size > 0)
+
+
+def coarseness(f, x, y, h=STEP):
+    """Return how far rounding x itself may move a slope at the step h/10; the shape of y. Four calls of f.
+
+    x + h is rounded to a multiple of eps |x|, and so is much of what f adds to x: f moves by eps |x| |f'|, and the slope
+    by that over h. At x = 1e5 that is 1e-6 of the slope. It is measured, not guessed: x goes up or down by eps |x|.
+    """
+    rng, moved = np.random.default_rng(0), np.zeros(y.shape)
+    for _ in range(4):
+        with np.errstate(all="ignore"):
+            near = np.abs(f(shaken(x, rng)) - y)
+        moved = np.maximum(moved, np.where(np.isfinite(near), near, 0.0))
+    return moved / (h / 10)
+
+
 def extrapolate(at_h, at_h10):
     """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
 

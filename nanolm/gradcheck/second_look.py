@@ -60,7 +60,7 @@ def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence):
         there = Gradient(gradient.name, x.shape, x.dtype, method=gradient.method)
         got = got if got.size == x.size else np.full(x.size, np.nan)
         directions.settle(there, f, x, np.asarray(y), np.ravel(dy)[None], got[None], rng, rtol, atol, h)
-        if not there.passed:
+        if there.verdict == "wrong":
             evidence.problems.append(f"the gradient of {gradient.name} is wrong with other numbers of the same shape, each "
                                      f"up to a fifth larger or smaller (a 0 became 0.1 to 0.3): got {there.got:.7g}, expected "
                                      f"{there.expected:.7g}. backward must take everything from the cache and keep "

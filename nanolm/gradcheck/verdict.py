@@ -41,11 +41,16 @@ def judge(got, expected, allowed, blur=0.0):
     return outside & ~unclear, unclear
 
 
+def grows(at_h, at_h10):
+    """Return whether the error grows as the step shrinks: then it is the numerical derivative's, not backward's."""
+    return at_h10 > 3 * at_h
+
+
 def behaviour(at_h, at_h10):
     """Say in words what the errors at h and at h/10 mean."""
     if not (np.isfinite(at_h) and np.isfinite(at_h10)):
         return "no finite number to compare with"
-    if at_h10 > 3 * at_h:
+    if grows(at_h, at_h10):
         return "it grows as the step shrinks: rounding, or a jump in forward"
     if at_h > 30 * at_h10:
         return "it shrinks like h^2: truncation, not a mistake"

@@ -194,3 +194,20 @@ def test_a_corner_excuses_only_what_lies_in_it(shape):
         return dx
     g, = check(relu, one_off, at).gradients
     assert g.verdict == "wrong" and g.where == (1, 2)
+
+
+# -------------------------------------------------------------------------------- large arguments
+@pytest.mark.parametrize("offset, method", [(3e4, "auto"), (1e5, "auto"), (3e4, "central"), (1e5, "central"), (1e6, "central")])
+def test_large_arguments_are_not_called_wrong(offset, method):
+    w, b = np.random.default_rng(2).standard_normal(4), np.random.default_rng(3).standard_normal(4)
+    sine = gradcheck.pair(lambda x: (np.sin(x), x), lambda dy, x: dy * np.cos(x))
+    for shape in ((3, 4), (1100, 4)):
+        a = np.random.default_rng(1).standard_normal(shape)
+        for report in (gradcheck.check(layernorm, a + offset, w, b, method=method, float32=False),
+                       gradcheck.check(sine, a * offset, method=method, float32=False)):
+            assert not any(g.verdict == "wrong" for g in report.gradients) and not report.problems, report
+            if method == "auto":
+                assert report.passed and not any("not analytic" in note for note in report.notes), report
+    double = gradcheck.check(gradcheck.pair(layernorm.forward, lambda dy, c: [1.01 * g for g in layernorm.backward(dy, c)]),
+                             x + offset, w, b, method=method, float32=False)
+    assert all(g.verdict == "wrong" for g in double.gradients), double
