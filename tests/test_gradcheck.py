@@ -315,3 +315,28 @@ def test_model_names_the_wrong_entry():
         report = gradcheck.check_model(gpt2, gpt2.init(config, rng, np.float64), ids, ids, config)
     assert not report.passed and any("second set of arguments" in note for note in report.notes)
     assert gradcheck.check(gpt2, p, ids, ids, config).passed                              # elementwise
+
+
+# -------------------------------------------------------------------------------- wrt, float32 and wording
+def test_wrt_takes_the_gradients_asked_for_alone():
+    half = gradcheck.pair(lambda x, t: ((x - t)**2, (x, t)), lambda dy, c: 2 * dy * (c[0] - c[1]))
+    a, t = rng.standard_normal((2, 3, 4))
+    assert gradcheck.check(half, a, t, wrt="x").passed
+    report = gradcheck.check(half, a, t)
+    assert not report.passed and "If t is data and needs no gradient, say wrt=[...]." in unwrapped(report)
+    wrong = gradcheck.pair(half.forward, lambda dy, c: dy * (c[0] - c[1]))
+    assert not gradcheck.check(wrong, a, t, wrt="x").passed
+    assert not gradcheck.check(half, a, t, wrt="t").passed                       # dx is not dt
+
+
+def test_float32_can_be_left_out_and_the_report_says_so():
+    def wide(x):
+        return x * np.ones(4), ()
+    report = check_square(lambda dy, c: dy * np.ones(4), wide)
+    assert "check(..., float32=False) leaves this rule out." in unwrapped(report)
+    assert check_square(lambda dy, c: dy * np.ones(4), wide, float32=False).passed
+
+
+def test_zeros_are_not_said_to_be_a_multiple():
+    reason = check_square(lambda dy, c: 3 * dy * (c[0] > 0), lambda x: (np.maximum(x, 0), (x,))).gradients[0].reason
+    assert reason.startswith("Every entry that is not zero is 3 times")

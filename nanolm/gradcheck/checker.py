@@ -98,7 +98,7 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
     tensors = call.tensors()
     chosen = _choose(tensors, wrt)
     upstreams = draw(y, rng) if upstream is None else [_own(upstream, y)]
-    found, first = contract.run_backward(layer, call, given, upstreams, cache, evidence)
+    found, first = contract.run_backward(layer, call, given, upstreams, cache, evidence, wrt)
 
     gradients, usable = [], {}
     for name in chosen:
@@ -115,13 +115,14 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
         _compare(layer, call, gradients, usable, np.asarray(y), dys, method, rng, rtol, atol, h, elementwise, evidence)
         _still_the_same(layer, upstreams[0], cache, first, evidence)
         if found and not evidence.problems and all(g.passed for g in gradients):
-            second_look.another_layout(layer, call, np.asarray(y), upstreams[0], found[0], evidence)
-            second_look.other_numbers(layer, call, gradients, upstreams[0], rng, rtol, atol, h, evidence)
+            second_look.another_layout(layer, call, np.asarray(y), upstreams[0], found[0], evidence, wrt)
+            second_look.other_numbers(layer, call, gradients, upstreams[0], rng, rtol, atol, h, evidence,
+                                      wrt)
     else:
         for gradient in gradients:
             gradient.cannot_tell("forward gives no usable numbers to compare with.")
     if float32 and found and all(g.got_shape == g.shape for g in gradients):
-        contract.in_float32(layer, call, evidence)
+        contract.in_float32(layer, call, evidence, wrt)
     return Report(_name(layer), gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs,
                   len(upstreams), h)
 

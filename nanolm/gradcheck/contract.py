@@ -66,7 +66,7 @@ def run_forward(layer, call, evidence):
     return y, cache, given
 
 
-def run_backward(layer, call, given, upstreams, cache, evidence):
+def run_backward(layer, call, given, upstreams, cache, evidence, wrt=None):
     """Return one {name: gradient} per upstream gradient, and what backward returned for the first.
 
     Both are empty (an empty list, None) if backward raised an error at once.
@@ -98,16 +98,22 @@ def run_backward(layer, call, given, upstreams, cache, evidence):
             evidence.second_differs = True
             evidence.problems.append("backward gave another result at the second call, with the same dy and cache.")
         if i > 0:
-            found.append(align(call, snapshot(result), evidence if i == 1 else Evidence()))
+            found.append(align(call, snapshot(result), evidence if i == 1 else Evidence(), wrt))
     if first is not None and not evidence.second_differs and not same(first_bits, first):
         evidence.problems.append("a later call of backward changed the arrays that an earlier call had returned. Make "
                                  "new arrays in every call.")
     return found, first
 
 
-def align(call, result, evidence):
-    """Return {name: gradient} for what backward returned; a wrong number of gradients or wrong keys become problems."""
+def align(call, result, evidence, wrt=None):
+    """Return {name: gradient} for what backward returned; a wrong number of gradients or wrong keys become problems.
+
+    wrt: names of the gradients that were asked for: so many, and in forward's order, will do as well as all.
+    """
     slots = call.slots()
+    asked = [(n, v) for n, v in slots if wrt is not None and n in ([wrt] if isinstance(wrt, str) else wrt)]
+    if asked and len(asked) < len(slots) and len(asked) == (len(result) if isinstance(result, (tuple, list)) else 1):
+        slots = asked
     wanted = ", ".join("d" + name for name, _ in slots)
     items = [result] if not isinstance(result, (tuple, list)) else list(result)
     if isinstance(result, list):
@@ -122,7 +128,9 @@ def align(call, result, evidence):
         if len(kept) > len(slots) and integers:
             extra = f" {integers[0]} holds integers: {arguments.WHY_NOT_INTEGER.format(name=integers[0])}"
         evidence.problems.append(f"backward returned {len(kept)} gradient{'s' * (len(kept) != 1)}, "
-                                 f"expected {len(slots)}: {wanted}.{extra}")
+                                 f"expected {len(slots)}: {wanted}.{extra}"
+                                 + (f" If {slots[-1][0]} is data and needs no gradient, say wrt=[...]."
+                                    if wrt is None and 0 < len(kept) < len(slots) else ""))
     found = {}
     for (name, value), item in zip(slots, kept):
         if isinstance(value, dict):
@@ -161,14 +169,14 @@ def _align_dict(item, value, prefix, name, found, evidence):
             found[f"{prefix}{key}"] = item[key]
 
 
-def in_float32(layer, call, evidence):
+def in_float32(layer, call, evidence, wrt=None):
     """Run the pair once in float32: what goes in as float32 must come out so. One NumPy float64 number widens it."""
     tensors = {n: t.astype(np.float32) for n, t in call.tensors().items()}
     try:
         (y, cache), _ = call.run(layer.forward, tensors)
         dy = np.ones(np.shape(y), np.float32) if np.ndim(y) else 1.0
         with np.errstate(all="ignore"):
-            gradients = align(call, layer.backward(dy, cache), Evidence())
+            gradients = align(call, layer.backward(dy, cache), Evidence(), wrt)
     except Exception as error:
         evidence.problems.append(f"with float32 arguments it raised {type(error).__name__}: {error}")
         return
@@ -178,7 +186,8 @@ def in_float32(layer, call, evidence):
         name, dtype = next(iter(wide.items()))
         evidence.problems.append(f"with float32 arguments, {name} is {dtype}: float32 in, float32 out. Look for "
                                  f"np.zeros(shape) without dtype=x.dtype, and for NumPy numbers such as np.sqrt(d): "
-                                 f"math.sqrt(d) does not widen.")
+                                 f"math.sqrt(d) does not widen. If float32 does not matter to you, "
+                                 f"check(..., float32=False) leaves this rule out.")
 
 
 def _plain(value):

@@ -12,7 +12,7 @@ from nanolm.gradcheck import contract, directions, entries, weak
 from nanolm.gradcheck.report import Gradient
 
 
-def another_layout(layer, call, y, dy, found, evidence):
+def another_layout(layer, call, y, dy, found, evidence, wrt=None):
     """Run the pair on tensors laid out the other way; y and the gradients `found` for dy must come out again."""
     tensors = call.tensors()
     turned = {n: t.copy(order="C" if np.isfortran(t) else "F") for n, t in tensors.items()}
@@ -21,7 +21,7 @@ def another_layout(layer, call, y, dy, found, evidence):
     try:
         (other_y, cache), _ = call.run(layer.forward, turned)
         with np.errstate(all="ignore"):
-            others = contract.align(call, layer.backward(dy, cache), contract.Evidence())
+            others = contract.align(call, layer.backward(dy, cache), contract.Evidence(), wrt)
     except Exception as error:
         evidence.notes.append(f"with arguments in another layout in memory (np.asfortranarray, or a view that is turned) "
                               f"it raised {type(error).__name__}: {error}")
@@ -37,7 +37,7 @@ def another_layout(layer, call, y, dy, found, evidence):
             return
 
 
-def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence):
+def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence, wrt=None):
     """Move every tensor by up to a fifth, run the pair there, and test each gradient along one random direction.
 
     Zeros, which a factor leaves where they are, in the corner of a ReLU, become small positive numbers.
@@ -49,7 +49,7 @@ def other_numbers(layer, call, gradients, dy, rng, rtol, atol, h, evidence):
     try:
         (y, cache), _ = moved.run(layer.forward)
         with np.errstate(all="ignore"):
-            found = contract.align(moved, layer.backward(dy, cache), contract.Evidence())
+            found = contract.align(moved, layer.backward(dy, cache), contract.Evidence(), wrt)
     except Exception:
         return                                          # numbers that we made up: forward may have a reason to refuse
     if np.shape(y) != np.shape(dy) or not np.isfinite(y).all():

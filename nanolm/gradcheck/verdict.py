@@ -73,7 +73,8 @@ def pattern(got, expected):
         return "It is zero everywhere."
     factor = float((got * expected).sum() / size**2)
     if got.size > 1 and np.linalg.norm(got - factor * expected) < 1e-6 * np.linalg.norm(got):
-        return f"Every entry is {factor:.6g} times what it should be." if abs(factor - 1) > 1e-4 else ""
+        which = "Every entry" if expected.all() else "Every entry that is not zero"
+        return f"{which} is {factor:.6g} times what it should be." if abs(factor - 1) > 1e-4 else ""
     if got.ndim == 2 and got.shape[0] == got.shape[1] and np.allclose(got, expected.T, rtol=1e-6, atol=1e-9 * size):
         return "It is the transpose of what it should be."
     if got.size > 2 and np.allclose(np.sort(got, axis=None), np.sort(expected, axis=None), rtol=1e-6, atol=1e-9 * size):
