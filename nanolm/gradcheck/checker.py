@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanolm.gradcheck import arguments, contract, directions, entries, second_look, snapshots, weak
+from nanolm.gradcheck import arguments, contract, directions, entries, numerical, second_look, snapshots, weak
 from nanolm.gradcheck.report import Gradient, Report
 
 ELEMENTWISE_LIMIT = 4096
@@ -38,7 +38,8 @@ def pair(forward, backward, name=None):
         if not callable(function):
             raise TypeError(f"{key} must be a function, but it is a {type(function).__name__}. "
                             f"Pass the function itself, without calling it.")
-    return Pair(forward, backward, name or getattr(backward, "__qualname__", "your pair"))
+    own = getattr(backward, "__qualname__", "your pair")
+    return Pair(forward, backward, name or ("your pair" if own.endswith("<lambda>") else own))
 
 
 def check(layer, *args, wrt=None, method="auto", seed=0, rtol=None, atol=None, names=None, upstream=None, h=1e-4,
@@ -121,7 +122,8 @@ def examine(layer, call, wrt=None, method="auto", seed=0, rtol=None, atol=None, 
     else:
         for gradient in gradients:
             gradient.cannot_tell("forward gives no usable numbers to compare with.")
-    if float32 and found and all(g.got_shape == g.shape for g in gradients):
+    inside = any("float32 inside" in problem for problem in evidence.problems)
+    if float32 and found and not inside and all(g.got_shape == g.shape for g in gradients):
         contract.in_float32(layer, call, evidence, wrt)
     return Report(_name(layer), gradients, evidence.problems, evidence.notes, evidence.written, evidence.second_differs,
                   len(upstreams), h)
@@ -147,6 +149,13 @@ def _compare(layer, call, gradients, usable, y, dys, method, rng, rtol, atol, h,
         how, note = entries.choose_method(f, x, y, method, rng, h)
         if note:
             evidence.notes.append(f"{gradient.name}: {note}")
+        if how == "central differences" and numerical.in_float32(f, x, np.asarray(y)):
+            float32_inside = (f"forward seems to compute in float32 inside: {gradient.name} rounded to float32 gives the "
+                              f"very same y. So its derivatives cannot be taken by small steps; compute in x.dtype.")
+            evidence.problems.append(float32_inside)
+            for each in gradients:
+                each.cannot_tell("")
+            return
         gradient.method = how
         if elementwise and x.size <= ELEMENTWISE_LIMIT:
             truths[gradient.name] = entries.differentiate(f, x, y, dys, how, h)

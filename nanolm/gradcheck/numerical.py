@@ -112,6 +112,15 @@ def coarseness(f, x, y, h=STEP):
     return moved / (h / 10)
 
 
+def in_float32(f, x, y):
+    """Return whether f sees no more of x than float32 holds: y = f(x) stays the same for x in float32, and not for less."""
+    with np.errstate(all="ignore"):
+        short = x.astype(np.float32).astype(np.float64)
+        if y.dtype != np.float64 or (short == x).all() or not np.array_equal(f(short), y):
+            return False
+        return bool((f(short * (1 + 4e-7)) != y)[np.asarray(y != 0)].mean() > 0.5) if (y != 0).any() else False
+
+
 def extrapolate(at_h, at_h10):
     """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
 

@@ -211,3 +211,13 @@ def test_large_arguments_are_not_called_wrong(offset, method):
     double = gradcheck.check(gradcheck.pair(layernorm.forward, lambda dy, c: [1.01 * g for g in layernorm.backward(dy, c)]),
                              x + offset, w, b, method=method, float32=False)
     assert all(g.verdict == "wrong" for g in double.gradients), double
+
+
+def test_float32_inside_is_one_sentence():
+    def forward(x):
+        return (x.astype(np.float32) ** 2).astype(x.dtype), x
+    text = " ".join(str(check(forward, lambda dy, x: 2 * dy * x)).split())
+    assert "forward seems to compute in float32 inside" in text
+    assert "corner here" not in text and "np.zeros" not in text and "RIGHT:" not in text
+    text = str(check(lambda x: (np.round(x, 6), ()), lambda dy, c: dy, rng.standard_normal((5, 6))))
+    assert "float32 inside" not in text and "lambda" not in text and "your pair" in text
