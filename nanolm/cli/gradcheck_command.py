@@ -21,7 +21,7 @@ def command(names, verbose, seed):
     if unknown:
         raise click.BadParameter(f"there is no layer or model {unknown[0]!r}. There are: {', '.join(cases.names())}.",
                                  param_hint="NAMES")
-    wrong, worst, start = [], 0.0, time.perf_counter()
+    wrong, start = [], time.perf_counter()
     names = names or cases.names()
     for name in names:
         began = time.perf_counter()

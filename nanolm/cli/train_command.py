@@ -30,7 +30,8 @@ TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 @click.option("--vocab-size", type=int, help="How many tokens the bpe tokenizer has.")
 @click.option("--workers", type=int, help="Threads. Never changes the result. 0: one for each core.  [default: 0]")
 @click.option("--seed", type=int, help="Of everything that is drawn.")
-@click.option("--set", "more", multiple=True, metavar="NAME=VALUE", help="Any other setting: --set optimizer=momentum --set l2=1e-4")
+@click.option("--set", "more", multiple=True, metavar="NAME=VALUE",
+              help="Any other setting: --set optimizer=momentum --set l2=1e-4")
 @click.option("--encoding", help="Of your own text files, such as latin-1.  [default: UTF-8]")
 def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, **options):
     """Train a GPT-2 on CORPUS: pydocs (default), tales, or a text file or folder of yours.
@@ -47,7 +48,8 @@ def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, 
     try:
         if resume:
             folder = Path(resume)
-            refuse_with_resume([*shape, *(["tokenizer"] if tokenizer else []), *(["vocab_size"] if vocab_size is not None else [])])
+            text_options = {"tokenizer": tokenizer, "vocab_size": vocab_size}
+            refuse_with_resume([*shape, *(name for name, value in text_options.items() if value is not None)])
             trainer.resume(folder, **given)
         else:
             folder = begin(corpus, preset, out, shape, given, encoding, tokenizer, vocab_size)

@@ -66,7 +66,8 @@ def prepare(folder, corpus, tokenizer, config, settings, baselines=None, progres
     if baselines is None:
         baselines = baselines_of.measure(corpus.train, corpus.validation, progress)
     floor = corpus.floor if corpus.validation_floor is None else corpus.validation_floor
-    run.corpus.update(name=corpus.name, about=corpus.about, fingerprint=corpus.fingerprint, opening=corpus.opening(), baselines=baselines,
+    run.corpus.update(name=corpus.name, about=corpus.about, fingerprint=corpus.fingerprint,
+                      opening=corpus.opening(), baselines=baselines,
                       floor=None if floor is None else floor / math.log(2), train_characters=len(corpus.train),
                       validation_characters=len(corpus.validation), train_tokens=len(run.train_ids),
                       validation_tokens=len(run.validation_ids))
