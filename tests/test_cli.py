@@ -119,6 +119,7 @@ def test_gradcheck_proves_a_layer(home):
 def test_info_prints_a_table(home):
     out, _ = nanolm("info", "gpt2", cwd=home, encoding="ascii")
     assert "124,439,808" in out and "FLOP" in out
+    assert "vocab_size=4096, block_size=128" in nanolm("info", "quick", cwd=home)[0], "the model that nanolm train makes"
     assert "--set" in nanolm("info", "gpt2", "--set", "n_layer=x", cwd=home, expect=2)[1]
     assert "there is no preset 'gpt9'" in nanolm("info", "gpt9", cwd=home, expect=1)[1]
 

@@ -34,12 +34,9 @@ def command(preset, run, batch, tokens, changes, every_block):
         config = replace(config, **fields)
     else:
         from nanolm.training import presets
-        if preset in presets.PRESETS:                       # quick, long: the models that nanolm train makes
-            fields = {**asdict(presets.PRESETS[preset].config), **fields}
-            preset_of_shape = "nano"
-        else:
-            preset_of_shape = preset or "gpt2"
-        config = gpt2.preset(preset_of_shape, **fields)
+        trained = presets.PRESETS.get(preset)               # quick, long: the models that nanolm train makes
+        shape = {**asdict(trained.config), **fields} if trained else fields
+        config = gpt2.preset("gpt2" if trained or not preset else preset, **shape)
     console.write(f"{run or preset or 'gpt2'}: {config}\n\n")
     rows = cost.rows(config, batch, tokens)
     header = ["layer", "parameters", "MFLOP forward", "MFLOP backward", "MB kept"]

@@ -1,8 +1,8 @@
 """Check the arguments of a layer, and say in a sentence what is wrong with them.
 
-NumPy would often go on with a wrong shape (by broadcasting), a wrong dtype (by widening) or a wrong id (by counting
-from the end), and the mistake would show much later as a model that learns badly. These checks cost about a
-microsecond an argument. complex128 passes as float64: gradcheck differentiates with a small imaginary part.
+NumPy would often go on with a wrong shape (by broadcasting), a wrong dtype (by widening) or a wrong id (it counts
+-1 from the end), and the mistake would show much later as a model that learns badly. Checking the dtype of an argument
+costs 0.2 to 0.3 microseconds; ids are all looked at, once. complex128 passes as float64: gradcheck differentiates with a small imaginary part.
 """
 import numpy as np
 
