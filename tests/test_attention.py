@@ -6,6 +6,8 @@ import pytest
 
 from nanolm.layers import attention, masks
 
+BOTH_BACKENDS = True
+
 
 def draw(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)

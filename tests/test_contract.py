@@ -17,6 +17,8 @@ from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, 
 from nanolm.models import gpt2
 from nanolm.params import flatten
 
+BOTH_BACKENDS = True
+
 size = st.integers(1, 5)
 
 
@@ -198,11 +200,18 @@ def test_a_swapped_function_really_takes_its_place(upper, lower):
             leaves += list(flatten(g).values()) if isinstance(g, dict) else [g]
         return np.asarray(y), np.concatenate([g.ravel() for g in leaves])
 
+    def through(function):
+        return lambda *args, **kwargs: function(*args, **kwargs)
+
     y, gradients = run()
-    with gradcheck.swap(below, forward=scaled(below.forward)):
-        assert not np.allclose(run()[0], y, rtol=1e-6)
-    with gradcheck.swap(below, backward=scaled(below.backward)):
-        changed_y, changed = run()
-        assert np.array_equal(changed_y, y) and not np.allclose(changed, gradients, rtol=1e-6)
+    for name in ("forward", "backward"):
+        own = getattr(below, name)
+        with gradcheck.swap(below, **{name: through(own)}):      # its fast twin's callers may go plain: other roundings
+            same_y, same = run()
+        with gradcheck.swap(below, **{name: scaled(own)}):
+            changed_y, changed = run()
+        assert np.array_equal(changed_y, same_y) == (name == "backward"), name
+        assert np.allclose(changed_y, same_y, rtol=1e-6) == (name == "backward"), name
+        assert name == "forward" or not np.allclose(changed, same, rtol=1e-6)
     again = run()
     assert np.array_equal(again[0], y) and np.array_equal(again[1], gradients)           # everything is back in place

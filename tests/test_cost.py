@@ -100,3 +100,8 @@ def test_errors(arguments, words):
         cost.rows(CONFIGS[0], **arguments)
     with pytest.raises(ValueError, match=words):
         cost.memory(CONFIGS[0], **arguments)
+
+
+def test_shards_a_second_gradient_only_where_it_is_small():
+    assert cost.shards(gpt2.preset("gpt2"), 4, 64) == 1 and cost.shards(gpt2.preset("gpt2"), 32, 1024) == 2
+    assert cost.shards(gpt2.preset("nano"), 8) == 2 and cost.shards(gpt2.preset("nano"), 1) == 1

@@ -6,6 +6,8 @@ import pytest
 
 from nanolm.layers import cross_entropy, softmax
 
+BOTH_BACKENDS = True
+
 
 def test_uniform_logits_cost_ln_v():
     loss, _ = cross_entropy.forward(np.zeros((2, 3, 50)), np.full((2, 3), 7))

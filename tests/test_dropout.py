@@ -4,6 +4,8 @@ import pytest
 
 from nanolm.layers import dropout
 
+BOTH_BACKENDS = True
+
 
 def test_off_is_the_identity():
     x = np.random.default_rng(0).standard_normal((3, 4))

@@ -7,6 +7,8 @@ import pytest
 from nanolm import params
 from nanolm.models import gpt2
 
+BOTH_BACKENDS = True
+
 CONFIG = gpt2.Config(vocab_size=17, block_size=8, n_layer=2, n_head=2, n_embd=12)
 
 
@@ -35,6 +37,11 @@ def test_names_are_those_of_the_published_checkpoint():
     block = ["ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias",
              "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias"]
     assert names == ["wte.weight", "wpe.weight"] + ["h.0." + n for n in block] + ["ln_f.weight", "ln_f.bias"]
+
+
+def test_shapes_are_those_of_init_in_its_order():
+    expected = {name: a.shape for name, a in params.flatten(gpt2.init(CONFIG, np.random.default_rng(0))).items()}
+    assert list(params.flatten(gpt2.shapes(CONFIG)).items()) == list(expected.items())
 
 
 def test_initial_spread_and_loss():

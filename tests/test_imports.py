@@ -16,10 +16,11 @@ MAY = {                                              # part of nanolm: the parts
     "params": set(), "files": set(), "threads": set(),
     "text": {"files"},
     "data": {"files", "text"},
-    "gradcheck": {"layers", "models", "params"},
+    "gradcheck": {"layers", "models", "params", "kernels"},
     "generation": {"layers", "models", "params", "files", "threads", "text", "kernels"},
     "training": {"layers", "models", "params", "files", "threads", "text", "data", "generation", "kernels"},  # trainer: samples
-    "kernels": {"layers"},
+    "bench": {"kernels", "layers", "models", "params", "files", "threads", "generation", "training"},
+    "kernels": {"layers", "files", "threads", "training", "generation"},      # the modules that they have twins of
 }
 
 

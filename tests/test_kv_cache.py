@@ -96,6 +96,19 @@ def test_select_reorders_repeats_and_drops_rows_and_copies():
     np.testing.assert_allclose(kv_cache.extend(p, new, kv, config), full, rtol=1e-11, atol=1e-11)
 
 
+def test_select_writes_over_a_spare_cache_of_its_size_alone():
+    p, config = tiny()
+    kv, new = kv_cache.empty(p, config, 2), ids_of((2, 1), config, seed=3)
+    ids = ids_of((2, 4), config)
+    kv_cache.extend(p, ids, kv, config)
+    for B in (2, 3):
+        spare = kv_cache.empty(p, config, B)
+        chosen = kv_cache.select(kv, [1, 1], spare)
+        assert (chosen.keys is spare.keys) == (B == 2) and chosen.keys is not kv.keys
+        full = gpt2.logits(p, np.concatenate([ids[[1, 1]], new], axis=1), config)[:, -1:]
+        np.testing.assert_allclose(kv_cache.extend(p, new, chosen, config), full, rtol=1e-11, atol=1e-11)
+
+
 def test_errors_are_sentences_and_leave_the_cache_as_it_was():
     p, config = tiny()
     kv = kv_cache.empty(p, config, 2)
@@ -203,3 +216,9 @@ def test_window_select():
         new = np.array([[3], [4], [5]])
         full = gpt2.logits(p, np.concatenate([ids[[1, 1, 0], :n], new], axis=1)[:, -config.block_size:], config)
         np.testing.assert_allclose(text.read(new), full[:, -1], rtol=1e-11, atol=1e-11)
+        ids3 = np.concatenate([ids[[1, 1, 0], :n], new], axis=1)
+        for rows in ([2, 0, 0], [1, 1, 2], [0, 2, 1]):                      # again and again: two caches change places
+            text.select(rows)
+            ids3 = np.concatenate([ids3[rows], new], axis=1)
+            full = gpt2.logits(p, ids3[:, -config.block_size:], config)[:, -1]
+            np.testing.assert_allclose(text.read(new), full, rtol=1e-11, atol=1e-11)

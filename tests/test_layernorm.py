@@ -6,6 +6,8 @@ import pytest
 
 from nanolm.layers import layernorm
 
+BOTH_BACKENDS = True
+
 
 def draw(seed=0, shape=(2, 3, 7)):
     rng = np.random.default_rng(seed)

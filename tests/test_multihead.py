@@ -4,6 +4,8 @@ import pytest
 
 from nanolm.layers import attention, masks, multihead
 
+BOTH_BACKENDS = True
+
 
 def draw(C=6, seed=0):
     rng = np.random.default_rng(seed)

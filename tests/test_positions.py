@@ -6,6 +6,8 @@ import pytest
 
 from nanolm.layers import positions
 
+BOTH_BACKENDS = True
+
 
 def test_sinusoidal_equals_the_formula():
     table = positions.sinusoidal(20, 7, np.float64)

@@ -9,6 +9,8 @@ from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, 
                            multihead, positions, softmax)
 from nanolm.models import gpt2
 
+BOTH_BACKENDS = True
+
 x, w, b = np.zeros((2, 3, 4)), np.zeros((4, 5)), np.zeros(5)
 ids, rng = np.array([[0, 1, 2]]), np.random.default_rng(0)
 heads4, norm4 = cases.heads(rng, 4), cases.norm(rng, 4)

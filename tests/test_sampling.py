@@ -114,6 +114,22 @@ def test_repetition_penalty_row_by_row():
     assert got.tolist() == [[1.0, -2.0, 1.0], [2.0, -4.0, 0.5]]
 
 
+@given(arrays(np.float64, st.integers(1, 60), elements=st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.25, 1e-9]))),
+       st.one_of(st.floats(1e-6, 1 - 1e-6), st.just(1 - 2**-53), st.just(1e-300)))
+def test_reaching_by_its_definition(shares, p):
+    """Sorting only the shares that can matter counts what sorting all of them counts, to the last rounding."""
+    shares[0] += 1e-3
+    shares /= shares.sum()
+    expected = int((np.sort(shares)[::-1].cumsum() < p).sum()) + 1
+    assert sampling.reaching(shares, p) == min(expected, len(shares))
+
+
+def test_greedy_sorts_nothing(monkeypatch):
+    for name in ("sort", "argsort", "partition", "argpartition"):
+        monkeypatch.setattr(np, name, lambda *args, **more: pytest.fail("greedy has sorted"))
+    assert sampling.choose(np.array([[1.0, 3.0, 2.0]]), np.array([[0]]), None, temperature=0, top_k=2, top_p=0.5) == 1
+
+
 # ---- together
 
 @given(LOGITS, st.floats(0.1, 5), st.one_of(st.none(), st.integers(1, 15)), st.floats(0.05, 1), st.floats(0.5, 2))

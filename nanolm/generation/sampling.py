@@ -104,10 +104,23 @@ def keep_top_p(logits, p):
     if p == 1:                                              # a sum of shares may round to 1 too early, or never
         return z
     shares, _ = softmax.forward(z)
-    largest_first = np.sort(shares, axis=-1)[..., ::-1]
-    short_of_p = largest_first.cumsum(axis=-1) < p          # after 1, 2, 3, ... tokens: not there yet
-    n_kept = short_of_p.sum(axis=-1, keepdims=True) + 1     # (..., 1)   and the one that gets there stays too
-    return keep_largest(z, np.minimum(n_kept, z.shape[-1]))
+    n = [reaching(row, p) for row in shares.reshape(-1, z.shape[-1])]
+    return keep_largest(z, np.reshape(n, z.shape[:-1] + (1,)))
+
+
+def reaching(shares, p):
+    """Return how many of the largest of shares (V,) it takes for their sum to reach p; V if rounding keeps it below.
+
+    Sorting all V would cost more than everything else here. But tokens whose shares are below (1 - p) / V make up less
+    than 1 - p together, so the others reach p: only these are sorted; half of that bound leaves room for rounding.
+    """
+    V = len(shares)
+    for least in ((1 - p) / (2 * V), -1.0):                 # -1: all of them, should rounding be worse than that
+        largest_first = np.sort(shares[shares > least])[::-1]
+        short_of_p = largest_first.cumsum() < p             # after 1, 2, 3, ... tokens: not there yet
+        if not short_of_p.all():
+            return int(short_of_p.sum()) + 1                # and the one that gets there stays too
+    return V
 
 
 def distribution(logits, ids=(), temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0):
@@ -147,11 +160,22 @@ def choose(logits, ids, rng, temperature=1.0, top_k=None, top_p=1.0, repetition_
 
 def keep_largest(z, n):
     """Return z with all but the n (..., 1) largest of every row set to -inf; of equal ones the lowest ids stay."""
-    threshold = np.take_along_axis(np.sort(z, axis=-1), z.shape[-1] - n, axis=-1)       # the n-th largest
-    above = z > threshold
-    equal = z == threshold
-    room = n - above.sum(axis=-1, keepdims=True)            # how many of the equal ones may stay
-    return np.where(above | (equal & (equal.cumsum(axis=-1) <= room)), z, -np.inf)
+    rows = zip(z.reshape(-1, z.shape[-1]), n.reshape(-1))
+    threshold = np.reshape([nth_largest(row, k) for row, k in rows], n.shape)
+    kept = z >= threshold
+    if (kept.sum(axis=-1, keepdims=True) > n).any():        # several equal the threshold
+        above, equal = z > threshold, z == threshold
+        room = n - above.sum(axis=-1, keepdims=True)        # how many of the equal ones may stay
+        kept = above | (equal & (equal.cumsum(axis=-1) <= room))
+    return np.where(kept, z, -np.inf)
+
+
+def nth_largest(z, n):
+    """Return the n-th largest of z (V,), 1 <= n <= V."""
+    left = z[z > -np.inf]                                   # after top-k: few of V
+    if n > len(left):
+        return -np.inf
+    return np.partition(left, len(left) - n)[len(left) - n]     # puts one number where sorting would, and costs less
 
 
 def checked(logits):

@@ -60,7 +60,7 @@ class Window:
         self.model, self.cache = model, cache
         self.ids = None                                     # (B, n), every token read so far
         self.first = 0                                      # the first of them that the model sees
-        self.kv = None
+        self.kv = self.spare = None
 
     def read(self, ids):
         """Append ids (B, T), T >= 1, and return the logits (B, V) of the token that comes next.
@@ -88,4 +88,5 @@ class Window:
         """Make row i what row rows[i] was. Beam search reorders, repeats and drops rows by this."""
         self.ids = self.ids[rows]
         if self.kv is not None:
-            self.kv = self.cache.select(self.kv, rows)
+            # the cache of two tokens ago is nobody's any more: the two change places
+            self.kv, self.spare = self.cache.select(self.kv, rows, self.spare), self.kv

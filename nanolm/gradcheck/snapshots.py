@@ -59,7 +59,7 @@ def snapshot(tree, above=()):
     above = (*above, tree)
     if isinstance(tree, (tuple, list)):
         copies = [snapshot(part, above) for part in tree]
-        return type(tree)(*copies) if hasattr(tree, "_fields") else tuple(copies) if isinstance(tree, tuple) else copies
+        return type(tree)(*copies) if hasattr(tree, "_fields") else type(tree)(copies)
     if isinstance(tree, dict):
         return {k: snapshot(v, above) for k, v in tree.items()}
     if _has_fields(tree):

@@ -9,6 +9,9 @@ Tested    tests/gradcheck/test_swap.py.
 import contextlib
 import inspect
 
+from nanolm import kernels
+from nanolm.kernels.usual import Cache
+
 
 def swap(module, **functions):
     """Use in a with statement: `with gradcheck.swap(layernorm, backward=mine):`. Restores the module's own on leaving.
@@ -30,7 +33,30 @@ def swap(module, **functions):
                             f"Pass the function itself, without calling it: {key}=mine, not {key}=mine(...).")
         if key == "backward":
             _must_take(function, getattr(module, key), name)
-    return _swapped(module, functions)
+    return _swapped(module, {**_partner(module, functions), **functions})
+
+
+def _partner(module, functions):
+    """Return the plain forward or backward that must go with the one given, where a fast twin stands in its place.
+
+    The two share a cache. A function of yours is written for the plain layer's, and a twin packs another one. (Unless
+    yours calls the twin, which it got from the module, and does something before or after: then the twin goes with it.)
+    """
+    if len(functions) != 1:
+        return {}
+    other = {"forward": "backward", "backward": "forward"}.get(next(iter(functions)))
+    own = getattr(module, other or "", None)
+    twin = getattr(own, "__module__", "").removeprefix("nanolm.kernels.")
+    if twin not in kernels.TWINS:
+        return {}
+    partner = kernels.plain(twin, other)
+    if other == "forward":
+        return {other: partner}
+
+    def backward(dy, cache):
+        return (own if type(cache) is Cache else partner)(dy, cache)
+
+    return {other: backward}
 
 
 @contextlib.contextmanager

@@ -39,3 +39,8 @@ def backward(dy, cache):
     # dweight[ids] += dy would keep only the last of repeated ids; add.at adds them all, y = weight[ids], (E2)
     np.add.at(dweight, ids.reshape(-1), dy.reshape(-1, dy.shape[-1]))
     return dweight
+
+
+def backward_tied(dy, cache, dweight):
+    """Return dweight (V, C) plus backward's: for a table with a second use, whose gradient dweight is handed over."""
+    return dweight + backward(dy, cache)

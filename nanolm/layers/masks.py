@@ -25,7 +25,9 @@ def causal(T, S=None):
     if S < T:
         raise ValueError(f"S, the number of keys, must be at least T = {T}, the number of queries, but it is {S}: "
                          f"the queries are the last T of the S positions.")
-    return np.arange(S)[None, :] <= np.arange(S - T, S)[:, None]            # (1, S) <= (T, 1) -> (T, S)
+    # Every row is the one below it, moved by one place: all are windows of one row of T + S - 1 booleans. It is read only.
+    row = np.arange(S + T - 1) < S                                          # S times True, then T - 1 times False
+    return np.lib.stride_tricks.sliding_window_view(row, S)[::-1]           # (T, S); the window of the last query first
 
 
 def padding(lengths, S):

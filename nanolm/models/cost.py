@@ -82,3 +82,12 @@ def memory(config, batch_size=1, n_tokens=None, itemsize=4):
     return {"weights": weights, "gradients": weights, "optimizer": 2 * weights, "activations": whole.activations,
             "kv_cache": batch_size * config.block_size * 2 * config.n_layer * config.n_embd * itemsize}
 
+
+def shards(config, batch_size, n_tokens=None):
+    """Return in how many shards (training/step.py) a step of this shape is best cut: 1 or 2. Never looks at the machine.
+
+    Each shard that is computed makes a whole gradient. Where that is larger than what forward keeps, as in a large model
+    on few tokens, the fast kernels share out each product instead, and one gradient is enough.
+    """
+    need = memory(config, batch_size, n_tokens)
+    return 1 if need["gradients"] > need["activations"] else min(2, batch_size)

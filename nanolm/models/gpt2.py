@@ -102,6 +102,20 @@ def init(config, rng, dtype=np.float32):
     }
 
 
+def shapes(config):
+    """Return the shape of every parameter, a nested dict like init's: what a file of weights must hold."""
+    C, F = config.n_embd, 4 * config.n_embd
+
+    def dense(n_in, n_out):
+        return {"weight": (n_in, n_out), "bias": (n_out,)}
+
+    norm = {"weight": (C,), "bias": (C,)}
+    block = {"ln_1": norm, "attn": {"c_attn": dense(C, 3 * C), "c_proj": dense(C, C)},
+             "ln_2": norm, "mlp": {"c_fc": dense(C, F), "c_proj": dense(F, C)}}
+    return {"wte": {"weight": (config.vocab_size, C)}, "wpe": {"weight": (config.block_size, C)},
+            "h": {str(i): block for i in range(config.n_layer)}, "ln_f": norm}
+
+
 def forward(p, ids, targets, config, rng=None):
     """Return loss (nats a token) and the cache of every layer.
 
@@ -125,8 +139,7 @@ def backward(cache):                                                        # fo
         dx, dblocks[str(i)] = block.backward(dx, c_blocks[i])
     dx = dropout.backward(dx, c_drop)
     dx, dwpe = positions.backward(dx, c_wpe)
-    dwte = embedding.backward(dx, c_wte)
-    dwte = dwte + dhead.T                                                   # wte was used twice: lookup and output
+    dwte = embedding.backward_tied(dx, c_wte, dhead.T)                      # wte was used twice: lookup + output
     return {"wte": {"weight": dwte}, "wpe": {"weight": dwpe},
             "h": {str(i): dblocks[str(i)] for i in range(len(c_blocks))}, "ln_f": dp_f}
 

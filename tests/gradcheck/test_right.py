@@ -1,8 +1,8 @@
-"""Right backwards are accepted, however they are written; nanolm's own on every ready-made case."""
+"""Right backwards are accepted, however they are written; nanolm's own, and its fast twins, on every ready-made case."""
 import pytest
 from right import RIGHT
 
-from nanolm import gradcheck
+from nanolm import gradcheck, kernels
 
 
 @pytest.mark.parametrize("layer, forward, backward", RIGHT, ids=[f"{r[0]}-{r[2].__name__}" for r in RIGHT])
@@ -31,3 +31,13 @@ def test_cases_hold_whatever_the_numbers(layer):
         worst = max((g.error / max(abs(g.expected), 1e-2) for r in report.reports for g in r.gradients
                      if g.error is not None), default=0)
         assert worst < 1e-10
+
+
+@pytest.mark.parametrize("layer", gradcheck.cases.names())
+@pytest.mark.skipif(not kernels.available(), reason="the fast twins need Numba")
+def test_the_fast_twins_are_right_in_every_case(layer):
+    """By central differences: complex numbers take the plain path. The report holds float32 against float64 as well."""
+    with kernels.using("numba"):
+        report = gradcheck.check_layer(layer, method="central").raise_if_failed()
+    for one in report.reports:
+        assert {g.method for g in one.gradients} == {"central differences"}

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from nanolm import params
+from nanolm import kernels, params
 from nanolm.generation import beam, generate, sampling
 from nanolm.models import gpt2
 
@@ -26,6 +26,14 @@ def both(request):
     return params.unflatten(flat), config, theirs
 
 
+@pytest.fixture(params=["numpy", "numba"])
+def backend(request):
+    if request.param == "numba" and not kernels.available():
+        pytest.skip("Numba or SciPy is missing")
+    with kernels.using(request.param):
+        yield
+
+
 PROMPT = [7, 3, 41, 0, 7]
 
 
@@ -36,21 +44,21 @@ def their_tokens(theirs, n, **settings):
     return out[0, len(PROMPT):].tolist()
 
 
-def test_greedy_token_for_token(both):
+def test_greedy_token_for_token(both, backend):
     p, config, theirs = both
     ours = list(generate.tokens(p, config, PROMPT, 35, temperature=0))
     assert ours == their_tokens(theirs, 35)
     assert len(set(ours)) > 5                                           # not one token again and again
 
 
-def test_greedy_with_a_repetition_penalty(both):
+def test_greedy_with_a_repetition_penalty(both, backend):
     p, config, theirs = both
     ours = list(generate.tokens(p, config, PROMPT, 35, temperature=0, repetition_penalty=1.4))
     assert ours == their_tokens(theirs, 35, repetition_penalty=1.4)
     assert ours != their_tokens(theirs, 35)
 
 
-def test_beam_search(both):
+def test_beam_search(both, backend):
     p, config, theirs = both
     ours = beam.search(p, config, PROMPT, 20, beam_width=5)[0]
     assert list(ours.ids) == their_tokens(theirs, 20, num_beams=5)
