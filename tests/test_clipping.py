@@ -6,6 +6,8 @@ import pytest
 
 from nanolm.training import clipping
 
+BOTH_BACKENDS = True
+
 
 def gradients():
     return {"a": np.array([[3.0, 0.0]]), "b": np.array([4.0]), "c": np.array([12.0, 0.0, 0.0])}      # norm 13

@@ -49,16 +49,20 @@ def test_pydocs_comes_from_the_cache_and_a_corrupt_one_is_built_again(tmp_path, 
     monkeypatch.setattr(pydocs, "collect", lambda progress: calls.append(1) or documents)
     first = data.load("pydocs", cache=tmp_path)
     assert data.load("pydocs", cache=tmp_path) == first and len(calls) == 1
-    [kept] = tmp_path.iterdir()                                                   # and no temporary file is left
-    good = kept.read_text()
-    altered = json.loads(good)
-    altered["documents"][3] += "x"
-    for bad in ("", good[:len(good) // 2], "[]", "{}", "\0", json.dumps(altered), '{"documents": 3, "checksum": 3}'):
-        kept.write_text(bad)
-        before = len(calls)
-        assert data.load("pydocs", cache=tmp_path) == first and len(calls) == before + 1
-        assert kept.read_text() == good                                           # mended
-    assert data.load("pydocs", cache=False) == first and len(list(tmp_path.iterdir())) == 1
+    whole, ready = sorted(tmp_path.iterdir())                                     # and no temporary file is left
+    for kept, collected in ((whole, 1), (ready, 0)):                              # before the split, and after it
+        good = kept.read_text()
+        altered = json.loads(good)
+        altered["documents"][1] += "x"
+        for bad in ("", good[:len(good) // 2], "[]", "{}", "\0", json.dumps(altered), '{"documents": 3, "checksum": 3}'):
+            kept.write_text(bad)
+            if kept == whole:
+                ready.unlink()
+            before = len(calls)
+            assert data.load("pydocs", cache=tmp_path) == first and len(calls) == before + collected
+            assert kept.read_text() == good                                       # mended
+    assert data.load("pydocs", cache=False) == first and len(list(tmp_path.iterdir())) == 2
+    assert data.load("pydocs", seed=1, cache=tmp_path) != first
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):

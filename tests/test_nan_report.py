@@ -8,6 +8,8 @@ from nanolm.layers import attention, gelu
 from nanolm.models import gpt2
 from nanolm.training import checkpoint, nan_report, trainer
 
+BOTH_BACKENDS = True
+
 
 def test_nan_stops_before_the_weights_are_written(tmp_path, monkeypatch):
     folder, calls, original = tmp_path / "run", [0], attention.backward

@@ -13,6 +13,8 @@ from nanolm.training import penalties
 from nanolm.training.groups import Group
 from nanolm.training.optimizers import adam, adamw, momentum, sgd
 
+BOTH_BACKENDS = True
+
 ALL = {"sgd": sgd, "momentum": momentum, "adam": adam, "adamw": adamw}
 
 

@@ -11,6 +11,8 @@ from nanolm.models import gpt2
 from nanolm.training import clipping, memory, parallel, step
 from nanolm.training.optimizers import adamw
 
+BOTH_BACKENDS = True
+
 CONFIG = gpt2.Config(vocab_size=19, block_size=8, n_layer=2, n_head=2, n_embd=12)
 
 
@@ -130,21 +132,21 @@ def test_dropout_follows_from_seed_step_and_shard():
     assert first.random() != second.random()
 
 
-def test_the_gradients_are_the_callers_own():
-    """Writing to them changes nothing that backward may have kept or returned twice."""
+@pytest.mark.parametrize("shards", [1, 3])
+def test_the_gradients_are_the_callers_own(shards):
+    """Writing to them (clipping does) reaches no weight, no other gradient, and no later step."""
     p, ids, targets = problem()
-    kept = {}
-
-    class Keeping:
-        forward = staticmethod(gpt2.forward)
-
-        @staticmethod
-        def backward(cache):
-            kept.update(parameters.flatten(gpt2.backward(cache)))
-            return parameters.unflatten(kept)
-
-    _, grads = step.loss_and_gradients(Keeping, p, ids, targets, CONFIG)
-    assert not any(np.shares_memory(grads[name], kept[name]) for name in grads)
+    weights = parameters.flatten(p)
+    before = {name: w.copy() for name, w in weights.items()}
+    _, grads = step.loss_and_gradients(gpt2, p, ids, targets, CONFIG, shards=shards)
+    expected = {name: g.copy() for name, g in grads.items()}
+    names = list(grads)
+    assert not any(np.shares_memory(grads[a], grads[b]) for i, a in enumerate(names) for b in names[:i])
+    for g in grads.values():
+        g[...] = 7
+    assert all(np.array_equal(w, before[name]) for name, w in weights.items())
+    _, again = step.loss_and_gradients(gpt2, p, ids, targets, CONFIG, shards=shards)
+    assert all(np.array_equal(again[name], expected[name]) for name in expected)
 
 
 def test_a_batch_without_targets():

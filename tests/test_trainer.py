@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tiny_run
+from nanolm import kernels
 from nanolm import params as parameters
 from nanolm import text
 from nanolm.models import gpt2
@@ -74,7 +75,7 @@ def test_the_report_stands_beside_the_baselines(finished):
 
 def test_the_resumed_seed_and_the_settings_are_those_given(finished):
     run = run_folder.open_run(finished[0])
-    assert run.settings == tiny_run.SETTINGS and run.config == tiny_run.CONFIG
+    assert run.settings == tiny_run.SETTINGS.changed(kernels=kernels.default()) and run.config == tiny_run.CONFIG
     assert run.corpus["fingerprint"] == tiny_run.CORPUS.fingerprint
     assert tiny_run.TOKENIZER.decode(run.validation_ids) == tiny_run.CORPUS.validation
 
@@ -207,32 +208,34 @@ def test_training_imports_neither_matplotlib_nor_numba():
 
 
 @pytest.mark.parametrize("changes", [{"clip": 0.01}, {"clip": 0.0, "l2": 0.3}, {"clip": 0.0, "l1": 0.02}])
-def test_three_steps_of_a_run_written_out(tmp_path, changes):
+@pytest.mark.parametrize("name", ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not kernels.available(), reason="no Numba"))])
+def test_three_steps_of_a_run_written_out(tmp_path, changes, name):
     """Batches, dropout, penalties, clipping, schedule, AdamW, and decay of matrices only: as the settings say."""
-    s = tiny_run.SETTINGS.changed(steps=3, eval_every=3, l1=0.0, dtype="float64", warmup=0.34).changed(**changes)
+    s = tiny_run.SETTINGS.changed(steps=3, eval_every=3, l1=0.0, dtype="float64", warmup=0.34, kernels=name).changed(**changes)
     tiny_run.train(tmp_path / "run", settings=s)
     p = gpt2.init(tiny_run.CONFIG, np.random.default_rng(s.seed), np.float64)
     params = trainer.parameters.flatten(p)
-    m, v = ({name: 0 * w for name, w in params.items()} for _ in range(2))
+    m, v = ({key: 0 * w for key, w in params.items()} for _ in range(2))
     batches = run_folder.open_run(tmp_path / "run").batches()
     for t, lr in enumerate([s.lr, s.lr, s.lr * (0.1 + 0.9 * 0.5)]):     # one step of warm-up, half a cosine over two
         ids, targets = batches.next()
         parts = []
         for k, rows in enumerate((slice(0, 3), slice(3, 6))):
             rng = np.random.default_rng([s.seed, t, k])
-            _, cache = gpt2.forward(p, ids[rows], targets[rows], tiny_run.CONFIG, rng=rng)
-            parts.append(trainer.parameters.flatten(gpt2.backward(cache)))
-        grads = {name: (parts[0][name] + parts[1][name]) / 2 for name in params}
-        for name, w in params.items():
+            with kernels.using(name):                   # a twin draws other masks of dropout
+                _, cache = gpt2.forward(p, ids[rows], targets[rows], tiny_run.CONFIG, rng=rng)
+                parts.append(trainer.parameters.flatten(gpt2.backward(cache)))
+        grads = {key: (parts[0][key] + parts[1][key]) / 2 for key in params}
+        for key, w in params.items():
             if w.ndim == 2:
-                grads[name] = grads[name] + s.l2 * w + s.l1 * np.sign(w)
+                grads[key] = grads[key] + s.l2 * w + s.l1 * np.sign(w)
         norm = math.sqrt(sum((g ** 2).sum() for g in grads.values()))
-        for name, w in params.items():
-            g = grads[name] * (min(1, s.clip / norm) if s.clip else 1)
-            m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
-            v[name] = s.beta2 * v[name] + (1 - s.beta2) * g ** 2
+        for key, w in params.items():
+            g = grads[key] * (min(1, s.clip / norm) if s.clip else 1)
+            m[key] = s.beta1 * m[key] + (1 - s.beta1) * g
+            v[key] = s.beta2 * v[key] + (1 - s.beta2) * g ** 2
             w *= 1 - lr * s.weight_decay * (w.ndim == 2)
-            w -= lr * m[name] / (1 - s.beta1 ** (t + 1)) / (np.sqrt(v[name] / (1 - s.beta2 ** (t + 1))) + s.eps)
+            w -= lr * m[key] / (1 - s.beta1 ** (t + 1)) / (np.sqrt(v[key] / (1 - s.beta2 ** (t + 1))) + s.eps)
     trained = tiny_run.weights(tmp_path / "run")
-    for name, w in params.items():
-        np.testing.assert_allclose(trained["model." + name], w, rtol=1e-9, atol=1e-11, err_msg=name)
+    for key, w in params.items():
+        np.testing.assert_allclose(trained["model." + key], w, rtol=1e-9, atol=1e-11, err_msg=key)

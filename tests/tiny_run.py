@@ -10,7 +10,7 @@ import numpy as np
 from nanolm import text
 from nanolm.data.corpus import Corpus
 from nanolm.models import gpt2
-from nanolm.training import checkpoint, tensors, trainer
+from nanolm.training import checkpoint, ranks, tensors, trainer
 from nanolm.training.settings import Settings
 
 LINES = [f"{who} {does} the {what}.\n" for who in ("Ann", "Bob", "Cleo") for does in ("sees", "finds", "likes")
@@ -26,9 +26,9 @@ def sample(p, config, tokenizer, seed):
     return f"<{float(np.abs(p['ln_f']['weight']).sum()):.3f}>"
 
 
-def train(folder, corpus=CORPUS, config=CONFIG, settings=SETTINGS, sample=sample, **changes):
+def train(folder, corpus=CORPUS, config=CONFIG, settings=SETTINGS, sample=sample, team=ranks.ALONE, **changes):
     return trainer.train(folder, corpus, TOKENIZER, config, settings.changed(**changes), progress=False,
-                         baselines=BASELINES, sample=sample)
+                         baselines=BASELINES, sample=sample, team=team)
 
 
 def resume(folder, sample=sample, **changes):

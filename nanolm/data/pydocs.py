@@ -18,7 +18,7 @@ Text        docstrings as `inspect.cleandoc` gives them (no common indentation),
 
 The split (split.py) is by documents: a module's docstrings are in training or in validation, never in both. What
 stands in training nearly word for word (the help page of the debugger, and pdb's docstrings) leaves validation too.
-Parsing takes a few seconds, so the documents are kept in the per-user cache folder, see keep.py.
+Parsing takes a few seconds and the split 0.1 s, so documents and split are kept in the per-user cache folder, see keep.py.
 """
 import ast
 import hashlib
@@ -47,6 +47,10 @@ def load(seed=0, progress=None, cache=None):
     """
     key = hashlib.blake2b("\n".join([sys.version, *map(str, places())]).encode(), digest_size=8).hexdigest()
     name = f"pydocs-{FORMAT}-{platform.python_version()}-{key}.json"
+    rules = hashlib.blake2b(Path(split.__file__).read_bytes() + Path(__file__).read_bytes(), digest_size=8).hexdigest()
+    ready = keep.read(f"pydocs-split-{key}-{rules}-{seed}.json", cache)
+    if ready is not None and len(ready) == 3:
+        return Corpus("pydocs", *ready)
     documents = keep.read(name, cache)
     if documents is None:
         documents = collect(progress)
@@ -60,7 +64,9 @@ def load(seed=0, progress=None, cache=None):
     about = f"Help topics and docstrings of Python {platform.python_version()}, {total:,} characters.\n{parts}."
     if total < SMALL:
         about += "\nThis Python carries only a part of its library's source; usual are 2 million characters."
-    return Corpus("pydocs", *parts.texts(), about)
+    train, validation = parts.texts()
+    keep.write(f"pydocs-split-{key}-{rules}-{seed}.json", [train, validation, about], cache)
+    return Corpus("pydocs", train, validation, about)
 
 
 def collect(progress=None):

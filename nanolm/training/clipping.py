@@ -49,6 +49,11 @@ def clip(grads, max_norm):
         raise ValueError(f"max_norm is {max_norm}; it must be positive. Use math.inf to switch clipping off.")
     norm = global_norm(grads)
     if math.isfinite(norm) and norm > max_norm:
-        for g in distinct(grads):
-            g *= max_norm / norm
+        shorten(grads, max_norm / norm)
     return norm
+
+
+def shorten(grads, factor):
+    """Multiply every gradient by factor, in place."""
+    for g in distinct(grads):
+        g *= factor

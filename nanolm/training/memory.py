@@ -33,13 +33,17 @@ from nanolm.models import cost
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4    # from glibc's malloc.h
 
 
-def check(config, settings):
-    """Raise MemoryError if training needs more memory than the machine has. Where that is not known, all is well."""
+def check(config, settings, processes=1):
+    """Raise MemoryError if training needs more memory than the machine has. Where that is not known, all is well.
+
+    processes   how many ranks (ranks.py) share this machine: each has weights, optimizer, gradients and a buffer of these
+    """
     have = physical()
     at_once = min(settings.shards, settings.workers or settings.shards)         # shards that are computed at one time
     rows = at_once * -(-settings.batch_size // settings.shards)                 # -(-a // b) is a / b rounded up
     need = cost.memory(config, min(rows, settings.batch_size), itemsize=8 if settings.dtype == "float64" else 4)
-    total = sum(need[part] for part in ("weights", "gradients", "optimizer", "activations"))
+    each = need["weights"] + need["optimizer"] + need["gradients"] * (1 if processes == 1 else 2)
+    total = processes * each + need["activations"]
     if have is not None and total > have:
         raise MemoryError(f"training this model needs about {total / 1e9:,.1f} GB, and this machine has "
                           f"{have / 1e9:,.1f} GB")

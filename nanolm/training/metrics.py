@@ -56,13 +56,14 @@ def windows(ids, block_size, stride):
     return inputs, targets
 
 
-def evaluate(model, p, config, ids, n_characters, stride=None, workers=1):
+def evaluate(model, p, config, ids, n_characters, stride=None, workers=1, mapped=parallel.ordered_map):
     """Return {"loss", "perplexity", "bits_per_character", "accuracy", "tokens"} of the model on the text `ids`.
 
     model          module with logits(p, ids, config) -> (B, T, V)
     ids            (M,) integers, the tokenized text
     n_characters   how many characters the same text has
     stride         see above; None: block_size
+    mapped         what computes the pieces of the text: parallel.ordered_map, or that of several ranks
     Dropout is off. Raises ValueError as windows does.
     """
     inputs, targets = windows(ids, config.block_size, config.block_size if stride is None else stride)
@@ -76,7 +77,7 @@ def evaluate(model, p, config, ids, n_characters, stride=None, workers=1):
         hits = int(((logits.argmax(axis=-1) == targets[piece]) & counted).sum())
         return n * float(mean), hits, n                 # sums, not means: the last piece may be smaller
 
-    nats, hits, tokens = map(sum, zip(*parallel.ordered_map(measure, pieces, workers)))
+    nats, hits, tokens = map(sum, zip(*mapped(measure, pieces, workers)))
     loss = nats / tokens
     return {"loss": loss,
             "perplexity": math.exp(min(loss, 700.0)),   # exp(710) overflows

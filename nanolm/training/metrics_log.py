@@ -19,8 +19,8 @@ NAME = "metrics.jsonl"
 
 
 def opened(folder):
-    """Return the file, opened for appending."""
-    return open(Path(folder) / NAME, "a", encoding="utf-8", newline="\n")
+    """Return the file, opened for appending; for the folder None, one that keeps nothing."""
+    return open(Path(folder) / NAME if folder else os.devnull, "a", encoding="utf-8", newline="\n")
 
 
 def write(file, record):

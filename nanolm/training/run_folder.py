@@ -45,11 +45,12 @@ class Run:
         return Batches(self.train_ids, self.settings.batch_size, self.config.block_size, self.settings.seed)
 
 
-def prepare(folder, corpus, tokenizer, config, settings, baselines=None, progress=None):
+def prepare(folder, corpus, tokenizer, config, settings, baselines=None, progress=None, ids=None):
     """Return the Run that `folder` shall hold, with both texts as token ids. Nothing is written: see `write`.
 
     baselines   {name: bits per character} on the validation text; None: measured here (nanolm.data.baselines)
     progress    function(done, total), called while the baselines are measured
+    ids         the two texts as the tokenizer encodes them; None: encoded here
     All is checked before the first file is written. Raises FileExistsError if the folder holds a run or other files,
     ValueError if tokenizer and model, or text and model, do not fit together.
     """
@@ -59,8 +60,8 @@ def prepare(folder, corpus, tokenizer, config, settings, baselines=None, progres
         raise ValueError(f"the tokenizer has {tokenizer.vocab_size} tokens, but the model's vocab_size is "
                          f"{config.vocab_size}. They must be equal.")
     small = np.uint16 if config.vocab_size <= 2**16 else np.int32               # half the disk space where it suffices
-    run = Run(folder, config, settings, tokenizer, {}, tokenizer.encode(corpus.train).astype(small),
-              tokenizer.encode(corpus.validation).astype(small))
+    train_ids, validation_ids = ids or (tokenizer.encode(corpus.train), tokenizer.encode(corpus.validation))
+    run = Run(folder, config, settings, tokenizer, {}, train_ids.astype(small), validation_ids.astype(small))
     run.batches()                                                               # raises if the text is too short
     metrics.windows(run.validation_ids, config.block_size, config.block_size)
     if baselines is None:
@@ -111,8 +112,10 @@ def check_free(folder):
         raise FileExistsError(f"{folder} holds a trained model. Choose another folder for the new run.")
 
 
-def resume_command(folder):
-    """Return what to type to go on with the run in `folder`."""
+def resume_command(folder, processes=1):
+    """Return what to type to go on with the run in `folder`, on one process or on several (any number will do)."""
+    if processes > 1:
+        return f"mpiexec -n {processes} nanolm train --mpi --resume {quoted(folder)}"
     return f"nanolm train --resume {quoted(folder)}"
 
 
@@ -185,14 +188,14 @@ def load_weights(folder, config):
     """
     path = Path(folder) / "model.safetensors"
     arrays, _ = tensors.read(path)
-    expected = parameters.flatten(gpt2.init(config, np.random.default_rng(0)))
-    for name, w in expected.items():
+    expected = parameters.flatten(gpt2.shapes(config))
+    for name, shape in expected.items():
         if name not in arrays:
             raise ValueError(f"{path} has no tensor {name!r}, which the model of config.json needs. Do the two files "
                              f"belong together?")
-        if arrays[name].shape != w.shape:
+        if arrays[name].shape != shape:
             raise ValueError(f"in {path}, {name!r} has the shape {arrays[name].shape}, but config.json asks for "
-                             f"{w.shape}. Do the two files belong together?")
+                             f"{shape}. Do the two files belong together?")
     return parameters.unflatten({name: arrays[name] for name in expected})
 
 

@@ -40,6 +40,7 @@ class Settings:
     save_every: int = 200            # steps between checkpoints
     seed: int = 1                    # of initial weights, order of the batches, dropout and samples
     dtype: str = "float32"           # float32, float64
+    kernels: str = ""                # numba, numpy; "": whatever kernels.default() says when the run begins, kept from then on
 
     def __post_init__(self):
         for field in fields(self):
@@ -52,8 +53,9 @@ class Settings:
             check(name, getattr(self, name), 0 <= getattr(self, name) < 1, "must be at least 0 and below 1")
         for name in ("lr", "eps"):
             check(name, getattr(self, name), getattr(self, name) > 0, "must be positive")
-        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", ("float32", "float64"))):
-            check(name, getattr(self, name), getattr(self, name) in allowed, f"must be one of {', '.join(allowed)}")
+        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", ("float32", "float64")),
+                              ("kernels", ("", "numba", "numpy"))):
+            check(name, getattr(self, name), getattr(self, name) in allowed, f"must be one of {', '.join(filter(None, allowed))}")
         check("warmup", self.warmup, self.warmup < 1, "is a share of the steps and must be below 1")
 
     def learning_rate(self, step):

@@ -10,7 +10,7 @@ The same sum serves three purposes:
 
     gradient accumulation    one shard after the other (workers = 1): a large batch in the memory of a small one
     threads                  several shards at once (workers = 2): two cores, twice as fast
-    many machines            the sum becomes an all-reduce
+    many machines            each computes some of the shards, and the sum becomes an all-reduce: ranks.py
 
 The shards are summed in their order, never in the order in which they finish. So the result depends on the number
 of shards (in the last digits, because sums are rounded) but not on the number of workers, and not on timing.
@@ -22,7 +22,7 @@ Tested    tests/test_step.py.
 import numpy as np
 
 from nanolm import params as parameters
-from nanolm.training import parallel
+from nanolm.training import parallel, summing
 
 IGNORED = -100                                          # cross_entropy's ignore_index: a target that does not count
 
@@ -42,7 +42,7 @@ def dropout_generators(seed, step, shards):
     return [np.random.default_rng([seed, step, shard]) for shard in range(shards)]
 
 
-def loss_and_gradients(model, p, ids, targets, config, rngs=None, shards=1, workers=1):
+def loss_and_gradients(model, p, ids, targets, config, rngs=None, shards=1, workers=1, mine=None):
     """Return the loss of a batch (a float, nats per counted target) and its gradients (flat dict, yours to write to).
 
     model      module with forward(p, ids, targets, config, rng) -> loss, cache and backward(cache) -> dp
@@ -51,6 +51,8 @@ def loss_and_gradients(model, p, ids, targets, config, rngs=None, shards=1, work
     rngs       one generator for each shard, for dropout; None: no dropout
     shards     in how many parts the rows are cut (no more than B)
     workers    how many shards are computed at a time
+    mine       the numbers of the shards to compute here, in order; None: all. Of fewer than all, the result is these
+               shards' part of both sums, with no gradient ({}) where none of them has a target that counts
     Raises ValueError if no target counts.
     """
     rows = shard_slices(len(ids), shards)
@@ -64,14 +66,14 @@ def loss_and_gradients(model, p, ids, targets, config, rngs=None, shards=1, work
         loss, cache = model.forward(p, ids[rows[k]], targets[rows[k]], config, rng=rng)
         return loss, parameters.flatten(model.backward(cache))
 
-    counted = [k for k in range(len(rows)) if counts[k] > 0]
-    loss, grads = 0.0, {}
-    for k, (shard_loss, shard_grads) in zip(counted, parallel.ordered_map(one_shard, counted, workers)):
-        share = counts[k] / total
-        loss += share * float(shard_loss)
-        for name, dw in shard_grads.items():
-            if name in grads:
-                grads[name] += share * dw
-            else:
-                grads[name] = share * dw                # a new array: what backward returned is not ours to write to
+    counted = [k for k in (range(len(rows)) if mine is None else mine) if counts[k] > 0]
+    loss = 0.0
+
+    def parts():
+        nonlocal loss
+        for k, (shard_loss, shard_grads) in zip(counted, parallel.ordered_map(one_shard, counted, workers)):
+            loss += counts[k] / total * float(shard_loss)
+            yield counts[k] / total, shard_grads
+
+    grads = summing.weighted_sum(parts())
     return loss, grads

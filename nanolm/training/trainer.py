@@ -3,6 +3,7 @@
     train(folder, corpus, tokenizer, config, settings)      a new run
     resume(folder)                                          go on with one that was stopped, however it was stopped
     load(folder) -> p, config, tokenizer                    the best weights so far
+    follow(team)                                            take part in a run that another process leads: see ranks.py
 
 Read `go` from top to bottom: it is the whole of training. One step is
 
@@ -19,7 +20,6 @@ Errors    Interrupted after Ctrl-C: saved (not after a second one, which does no
           ValueError if parts do not fit. Each is a sentence.
 Tested    tests/test_trainer.py, tests/test_resume.py, tests/test_run_folder.py.
 """
-import functools
 import math
 import time
 from contextlib import contextmanager
@@ -27,21 +27,23 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from nanolm import files
+from nanolm import files, kernels
 from nanolm import params as parameters
 from nanolm.models import gpt2
 from nanolm.training import (checkpoint, clipping, early_stopping, lock, memory, metrics, metrics_log, nan_report,
-                             parallel, penalties, plots, report, run_folder, step)
+                             penalties, plots, ranks, report, run_folder, since_start, step)
 from nanolm.training import groups as grouping
+from nanolm.training.bars import bar
 from nanolm.training.interrupt import Interrupted, Watch
 from nanolm.training.nan_report import Diverged
 from nanolm.training.run_folder import load
 from nanolm.training.settings import Settings
 
-__all__ = ["train", "resume", "load", "Settings", "Interrupted", "Diverged"]
+__all__ = ["train", "resume", "follow", "load", "Settings", "Interrupted", "Diverged"]
 
 
-def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=None, sample=None):
+def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=None, sample=None, team=ranks.ALONE,
+          ids=None):
     """Train a GPT-2 on corpus.train, measure it on corpus.validation, leave all in `folder`; return the result, a dict.
 
     corpus      a Corpus of nanolm.data                 config      gpt2.Config; vocab_size is the tokenizer's
@@ -49,24 +51,27 @@ def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=
     progress    show a progress bar, and what was reached at each evaluation
     baselines   {name: bits per character on the validation text}; None: measured here
     sample      sample(p, config, tokenizer, seed) -> str, text to show at each evaluation; None: default_sample
+    ids         (of corpus.train, of corpus.validation), as the tokenizer encodes them; None: encoded here
+    team        of ranks.job(), where several processes train: its first rank calls train, the others follow
     The result is what report.json holds. Raises FileExistsError if the folder is not free, MemoryError if
     the model is too large for the machine; else see above.
     """
-    memory.check(config, settings)
+    memory.check(config, settings, team.beside)
+    settings = settings.changed(kernels=kernels.choose(settings.kernels))
     with bar(progress, desc="measuring baselines") as show:
         def measured(done, total):
             show.total = total
             show.update(done - show.n)
 
-        run = run_folder.prepare(folder, corpus, tokenizer, config, settings, baselines, measured)
+        run = run_folder.prepare(folder, corpus, tokenizer, config, settings, baselines, measured, ids)
     run_folder.make(run.folder)
     with lock.held(run.folder):
         run_folder.write(run)
-        with how_to_go_on(run.folder):
-            return go(run, progress, sample)
+        with how_to_go_on(run.folder, team):
+            return on_its_kernels(run, progress, sample, team)
 
 
-def resume(folder, progress=True, sample=None, **changes):
+def resume(folder, progress=True, sample=None, team=ranks.ALONE, **changes):
     """Go on with the run in `folder` from its last checkpoint; return the result as train does.
 
     changes   settings to change from here on, such as steps=4000, or lr=1e-4 after the loss became NaN; they are kept
@@ -81,17 +86,38 @@ def resume(folder, progress=True, sample=None, **changes):
         if fixed:
             raise ValueError(f"the setting {fixed[0]} cannot change in the middle of a run. Begin a new one.")
         run = replace(run, settings=run.settings.changed(**changes))
-    memory.check(run.config, run.settings)
-    with lock.held(run.folder), how_to_go_on(run.folder):
-        return go(run, progress, sample)
+    memory.check(run.config, run.settings, team.beside)
+    with lock.held(run.folder), how_to_go_on(run.folder, team):
+        return on_its_kernels(run, progress, sample, team)
 
 
-def go(run, progress=True, sample=None):
+def follow(team):
+    """Take part in the run that the first rank of the team trains or resumes; return None when it is done."""
+    on_its_kernels(None, progress=False, sample=None, team=team)
+
+
+def on_its_kernels(run, progress, sample, team):
+    """go, on the functions that the run began with, fast or plain; afterwards those stand there that stood there before.
+
+    run: None on ranks that follow.
+    """
+    run = team.hand_out(run)
+    name = run.settings.kernels or "numpy"              # "": a run from before there were fast kernels
+    if name == "numba" and not kernels.available():
+        raise ImportError(f"the run in {run.folder} was trained with the kernels that Numba compiles, and there is no Numba "
+                          f"here. Install it (pip install numba), or go on with the plain functions, equal up to rounding: "
+                          f"{run_folder.resume_command(run.folder, team.size)} --kernels numpy")
+    with kernels.using(name):
+        if progress:
+            kernels.warm_up()
+        return go(replace(run, settings=run.settings.changed(kernels=name)), progress, sample, team)
+
+
+def go(run, progress=True, sample=None, team=ranks.ALONE):
     """Train from the run's last checkpoint to its last step; return the result."""
     memory.keep_freed()
-    run_folder.remove_temporary(run.folder)
     folder, config, settings = run.folder, run.config, run.settings
-    workers = settings.workers or parallel.default_workers()
+    workers = settings.workers or team.cores()
 
     p = gpt2.init(config, np.random.default_rng(settings.seed), np.dtype(settings.dtype))
     params = parameters.flatten(p)                      # the same arrays as p's, under their dotted names
@@ -105,39 +131,51 @@ def go(run, progress=True, sample=None):
         where = {"step": t, "batches": batches.state(), "best": best}
         checkpoint.save(folder, params, state, where, asdict(config), asdict(settings))
 
-    if not checkpoint.exists(folder):
-        save()                                          # from here on, a killed run can be resumed
-    where, warning = checkpoint.restore(folder, params, state, asdict(config))
+    where = warning = None
+    if team.leads:                                      # the files are its alone
+        run_folder.remove_temporary(folder)
+        if not checkpoint.exists(folder):
+            save()                                      # from here on, a killed run can be resumed
+        where, warning = checkpoint.restore(folder, params, state, asdict(config))
+        if settings.steps < where["step"]:
+            raise ValueError(f"the run in {folder} has made {where['step']:,} steps already, so it cannot end at steps = "
+                             f"{settings.steps:,}. Give a larger number; nothing was changed.")
+        files.atomic_write(folder / "settings.json", settings.to_json())        # resume may have changed them
+        metrics_log.trim(folder, where["step"] or -1)   # the evaluation at step 0 is done again
+        team.notice_idle(settings)
+    where, state["t"] = team.hand_out((where, state["t"]))
+    team.share(params, {name: a for name, a in state.items() if name != "t"})
+    team.leave_word(f"The last checkpoint is whole. To go on from it, on any number of ranks: "
+                    f"{run_folder.resume_command(folder, team.size)}")
     t, best = where["step"], where["best"]
-    if settings.steps < t:
-        raise ValueError(f"the run in {folder} has made {t:,} steps already, so it cannot end at steps = "
-                         f"{settings.steps:,}. Give a larger number; nothing was changed.")
-    files.atomic_write(folder / "settings.json", settings.to_json())            # resume may have changed them
     batches.restore(where["batches"])
-    metrics_log.trim(folder, t if t > 0 else -1)        # the evaluation at step 0 is done again
 
-    seconds, tokens = 0.0, 0
-    with metrics_log.opened(folder) as log, Watch() as ctrl_c, \
+    seconds, tokens, waited = 0.0, 0, None
+    with metrics_log.opened(folder if team.leads else None) as log, Watch() as ctrl_c, \
             bar(progress, total=settings.steps, initial=t, unit="step") as show:
         if warning:                                     # it names a path, which a console may not be able to show
             show.write(warning.encode("ascii", "backslashreplace").decode())
         if t == 0:
-            best = evaluate(run, p, params, best, t, log, workers, sample, show)
+            best = evaluate(run, p, params, best, t, log, workers, sample, show, team)
 
         while t < settings.steps and not early_stopping.should_stop(best, settings.patience):
             start = time.perf_counter()
             ids, targets = batches.next()
             rngs = step.dropout_generators(settings.seed, t, settings.shards) if config.dropout > 0 else None
-            loss, grads = step.loss_and_gradients(gpt2, p, ids, targets, config, rngs, settings.shards, workers)
+            loss, grads = team.loss_and_gradients(gpt2, p, ids, targets, config, rngs, settings.shards, workers,
+                                                  stop=ctrl_c.pressed)
             penalty = penalties.add(params, grads, settings.l1, settings.l2, groups)
             norm = clipping.clip(grads, settings.clip or math.inf)
             if not math.isfinite(loss + penalty + norm):
-                bad = nan_report.first_bad_tensor(gpt2, p, ids, targets, config, rngs, settings.shards, grads)
-                raise Diverged(diverged(folder, t, loss, norm, bad))
+                bad = None
+                if team.leads:
+                    bad = nan_report.first_bad_tensor(gpt2, p, ids, targets, config, rngs, settings.shards, grads)
+                raise team.agreed(Diverged(diverged(folder, t, loss, norm, bad, team)))
             lr = settings.learning_rate(t)
             optimizer.step(params, grads, state, lr, groups=groups, **settings.optimizer_arguments())
             t += 1
 
+            waited = waited or since_start.seconds()
             metrics_log.write(log, {"step": t, "loss": loss, "norm": norm, "lr": lr})
             seconds, tokens = seconds + time.perf_counter() - start, tokens + ids.size
             show.set_postfix_str(f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s", refresh=False)
@@ -145,33 +183,37 @@ def go(run, progress=True, sample=None):
 
             last = t == settings.steps
             if t % settings.eval_every == 0 or last:
-                best = evaluate(run, p, params, best, t, log, workers, sample, show)
+                best = evaluate(run, p, params, best, t, log, workers, sample, show, team)
                 last = last or early_stopping.should_stop(best, settings.patience)
-            if t % settings.save_every == 0 or last or ctrl_c.pressed:
+            stop = ctrl_c.pressed if team.size == 1 else team.asked
+            if (t % settings.save_every == 0 or last or stop) and team.leads:
                 metrics_log.to_disk(log)
                 save()
-            if ctrl_c.pressed and not last:
-                plots.loss_curve(folder, metrics_log.read(folder), run.corpus)
-                raise Interrupted(f"Stopped at step {t:,} of {settings.steps:,}, and saved. "
-                                  f"To go on: {run_folder.resume_command(folder)}")
+            if stop and not last:
+                if team.leads:
+                    plots.loss_curve(folder, metrics_log.read(folder), run.corpus)
+                raise team.agreed(Interrupted(f"Stopped at step {t:,} of {settings.steps:,}, and saved. "
+                                              f"To go on: {run_folder.resume_command(folder, team.size)}"))
 
-    return finish(run, t, best, workers, tokens / seconds if seconds else None, progress)
+    return finish(run, p, t, best, workers, tokens / seconds if seconds else None, waited, progress, team)
 
 
-def evaluate(run, p, params, best, t, log, workers, sample, show):
+def evaluate(run, p, params, best, t, log, workers, sample, show, team):
     """Measure the validation text, write a line and a sample, keep the weights if they are the best; return `best`."""
     measured = metrics.evaluate(gpt2, p, run.config, run.validation_ids, run.corpus["validation_characters"],
-                                workers=workers)
+                                workers=workers, mapped=team.ordered_map)
     if not math.isfinite(measured["loss"]):
-        raise Diverged(f"After step {t:,} the loss on the validation text is {measured['loss']}.\n"
-                       f"{from_the_last_good(run.folder, t)}")
+        raise team.agreed(Diverged(f"After step {t:,} the loss on the validation text is {measured['loss']}.\n"
+                                   f"{from_the_last_good(run.folder, t, team)}"))
+    best = early_stopping.update(best, measured["loss"], t)
+    if not team.leads:
+        return best
     if sample:
         text = sample(p, run.config, run.tokenizer, run.settings.seed)
     else:
         text = default_sample(p, run.config, run.tokenizer, run.settings.seed, run.corpus.get("opening", ""))
     metrics_log.write(log, {"step": t, "validation": measured, "sample": text})
     files.atomic_write(run.folder / "samples.txt", samples(metrics_log.read(run.folder)))
-    best = early_stopping.update(best, measured["loss"], t)
     if best["step"] == t:
         run_folder.save_weights(run.folder, params)
     if not show.disable:                                # tqdm's write itself does not look
@@ -180,13 +222,19 @@ def evaluate(run, p, params, best, t, log, workers, sample, show):
     return best
 
 
-def finish(run, t, best, workers, speed, progress):
+def finish(run, p, t, best, workers, speed, waited, progress, team):
     """Measure the best weights once more, draw the curves, write the report; return the result."""
-    p = run_folder.load_weights(run.folder, run.config)
+    if team.leads:
+        p = run_folder.load_weights(run.folder, run.config)
+    team.share(parameters.flatten(p))
     measured, overlapping = (
-        metrics.evaluate(gpt2, p, run.config, run.validation_ids, run.corpus["validation_characters"], stride, workers)
+        metrics.evaluate(gpt2, p, run.config, run.validation_ids, run.corpus["validation_characters"], stride, workers,
+                         team.ordered_map)
         for stride in (run.config.block_size, max(1, run.config.block_size // 2)))
+    if not team.leads:
+        return None
     result = {**measured, "overlapping": overlapping, "step": t, "best_step": best["step"], "tokens_per_second": speed,
+              "seconds_to_first_step": waited,              # since the process began: what a person has waited
               "corpus": run.corpus["name"], "validation_characters": run.corpus["validation_characters"],
               "baselines": run.corpus["baselines"], "floor": run.corpus["floor"]}
     plots.loss_curve(run.folder, metrics_log.read(run.folder), run.corpus)
@@ -209,9 +257,11 @@ def samples(records):
 
 
 @contextmanager
-def how_to_go_on(folder):
+def how_to_go_on(folder, team):
     """Say after a Ctrl-C that would not wait, or an OSError (a full disk), what is left and how to go on."""
     def last():
+        if team.words:
+            return ""                                   # ranks.job says them
         if checkpoint.exists(folder):
             return f"The last checkpoint is whole. To go on from it: {run_folder.resume_command(folder)}"
         return "There is no checkpoint yet. Start again with the command that began it."
@@ -219,40 +269,21 @@ def how_to_go_on(folder):
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"Stopped at once. {last()}") from None
+        raise Interrupted(f"Stopped at once. {last()}".strip()) from None
     except OSError as error:
-        raise type(error)(error.errno or 0, f"{error.strerror or error}\nThe run has stopped. {last()}") from error
+        raise type(error)(error.errno or 0, f"{error.strerror or error}\nThe run has stopped. {last()}".strip()) from error
 
 
-def diverged(folder, t, loss, norm, bad):
+def diverged(folder, t, loss, norm, bad, team):
     return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they "
-            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n{from_the_last_good(folder, t)}")
+            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n{from_the_last_good(folder, t, team)}")
 
 
-def from_the_last_good(folder, t):
+def from_the_last_good(folder, t, team):
+    if not team.leads:
+        return ""                                       # only the first rank has files to look into, and speaks
     good = checkpoint.last_good(folder, t)
     if good is None:
         return "There is no checkpoint of other weights. Begin a new run, with a lower learning rate."
     return (f"The checkpoint of step {good:,} is good. To go on from it more carefully, with a lower learning rate: "
-            f"{run_folder.resume_command(folder)} --lr ...")
-
-
-def bar(progress, **options):
-    """Return a progress bar in ASCII, to be used by `with`; one that shows nothing if `progress` is false."""
-    return _bars()(ascii=True, disable=not progress, dynamic_ncols=True, mininterval=0.5, leave=False, **options)
-
-
-@functools.cache
-def _bars():
-    """Return the class of our bars: tqdm's, but closed by `with` only.
-
-    tqdm's __del__ closes too, and shows a traceback if Ctrl-C came while the bar was being made (up to tqdm 4.69;
-    later ones seldom).
-    """
-    from tqdm import tqdm
-
-    class Bar(tqdm):
-        def __del__(self):
-            pass
-
-    return Bar
+            f"{run_folder.resume_command(folder, team.size)} --lr ...")
