@@ -89,6 +89,9 @@ def test_generate_is_reproducible_and_safe_on_an_ascii_console(home):
         assert words in nanolm("generate", "runs/story.txt", *given, cwd=home, expect=2)[1]
     beams, _ = nanolm("generate", "runs/story.txt", "--prompt", "the", "--tokens", "5", "--beams", "2", "--quiet", cwd=home)
     assert beams.startswith("the") and len(beams) > 4
+    for beams in ([], ["--beams", "2"]):
+        rounded, _ = nanolm("generate", "runs/story.txt", "--prompt", "the", "--tokens", "9", "--int8", "--quiet", *beams, cwd=home)
+        assert rounded.startswith("the") and len(rounded) > 8
     stdin, _ = nanolm("generate", "runs/story.txt", "--prompt", "-", "--tokens", "3", "--quiet", cwd=home, input=b"the text")
     assert stdin.startswith("the text")
 
@@ -99,6 +102,14 @@ def test_eval_prints_the_measures(home):
         assert expected in out
     out, _ = nanolm("eval", "runs/story.txt", "--data", "story.txt", cwd=home)
     assert "story.txt" in out and "bits per character" in out
+
+
+def test_eval_prints_what_int8_changes(home):
+    lines = nanolm("eval", "runs/story.txt", "--int8", cwd=home)[0].splitlines()
+    values = {words[0] + words[1]: words for words in map(str.split, lines) if len(words) > 3 and words[0].startswith(("perp", "chan"))}
+    before, after = float(values["perplexity,float32"][2]), float(values["perplexity,int8"][2])
+    change = float(values["changein"][3])
+    assert before != after and abs(after - before - change) < 2e-4 and abs(change) < 0.05 * before
 
 
 def test_eval_needs_the_weights_but_no_checkpoint(home, tmp_path):
@@ -182,11 +193,12 @@ def test_a_prompt_from_stdin_is_taken_as_it_is(home):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to all programs of a console")
-@pytest.mark.parametrize("until", ["", "training the tokenizer", "run folder", "step      2", "step      4"])
+@pytest.mark.parametrize("until", ["", "training ", "run folder", "step      2", "step      4"])
 def test_ctrl_c_at_any_time_ends_with_a_sentence(home, tmp_path, until):
     """Ctrl-C after the program has said `until`; the empty one: right at the start."""
     command = [sys.executable, "-u", "-m", "nanolm", "train", str(home / "story.txt"), *TINY[2:], "--steps", "40", "--out", "run"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "NANOLM_KERNELS": "numpy",
+                   "XDG_CACHE_HOME": str(tmp_path / "cache"), "LOCALAPPDATA": str(tmp_path / "cache")}     # nothing is kept yet
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = b""
     while until.encode() not in said or not said:

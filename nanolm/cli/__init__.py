@@ -3,6 +3,7 @@
     train      train a GPT-2 on real text, in minutes      generate   let a trained model write
     eval       measure a trained model                     gradcheck  prove every gradient
     info       parameters, FLOPs, memory of a model        data       the corpora
+    bench      how fast it is, beside others
 
 Arguments are parsed by click, which also ends us, with status 1 and no word, when nobody reads our output any more
 (`nanolm data show pydocs | head`). What goes wrong through the user's input is said in one sentence on stderr, with exit
@@ -25,6 +26,7 @@ COMMANDS = {
     "gradcheck": "Prove the gradients of every layer and model.",
     "info": "Parameters, FLOPs and memory of a model, layer by layer.",
     "data": "List or show the corpora.",
+    "bench": "Measure the speed, beside PyTorch and the machine's limits.",
 }
 
 

@@ -8,19 +8,24 @@ import click
 @click.command("gradcheck")
 @click.argument("names", nargs=-1)
 @click.option("--verbose", "-v", is_flag=True, help="Print the full report of every case.")
+@click.option("--kernels", "backend", type=click.Choice(["numba", "numpy"]), default="numpy", show_default=True,
+              help="Check the plain layers, or the compiled ones.")
 @click.option("--seed", default=0, show_default=True, help="Of the random arguments and directions.")
-def command(names, verbose, seed):
+def command(names, verbose, seed, backend):
     """Check the gradients of all layers and models, or of the NAMES given.
 
     \b
       nanolm gradcheck
       nanolm gradcheck layernorm -v
+      nanolm gradcheck attention --kernels numba
     """
+    from nanolm import kernels
     from nanolm.gradcheck import cases, check_layer
     unknown = [name for name in names if name not in cases.names()]
     if unknown:
         raise click.BadParameter(f"there is no layer or model {unknown[0]!r}. There are: {', '.join(cases.names())}.",
                                  param_hint="NAMES")
+    kernels.use(backend)
     wrong, start = [], time.perf_counter()
     names = names or cases.names()
     for name in names:

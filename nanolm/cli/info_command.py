@@ -13,14 +13,20 @@ from nanolm.cli import table
 @click.option("--tokens", type=click.IntRange(1), help="T, tokens a sequence.  [default: the model's block_size]")
 @click.option("--set", "changes", multiple=True, metavar="FIELD=NUMBER", help="Change a field: --set n_layer=6 --set n_embd=256")
 @click.option("--every-block", is_flag=True, help="A row for each layer of each block, in place of one for all blocks.")
-def command(preset, run, batch, tokens, changes, every_block):
+@click.option("--kernels", "about_kernels", is_flag=True, help="Show instead which fast kernels there are and what runs where.")
+def command(preset, run, batch, tokens, changes, every_block, about_kernels):
     """Show parameters, FLOPs and memory of PRESET (default: gpt2), as a table per layer.
 
     \b
       nanolm info gpt2-medium
       nanolm info nano --set n_layer=8 --batch 32
+      nanolm info --kernels
     """
     from nanolm.generation import console
+    if about_kernels:
+        from nanolm.cli import kernels_table
+        console.write(kernels_table.show() + "\n")
+        return
     from nanolm.models import cost, gpt2
     if run and preset:
         raise click.UsageError("give a PRESET or --run, not both.")

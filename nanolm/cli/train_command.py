@@ -1,6 +1,7 @@
 """`nanolm train`: from a text to a trained model, its loss curve and its own words on the screen."""
 import shutil
 import sys
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -30,29 +31,37 @@ TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no":
 @click.option("--vocab-size", type=int, help="How many tokens the bpe tokenizer has.")
 @click.option("--workers", type=int, help="Threads. Never changes the result. 0: one for each core.  [default: 0]")
 @click.option("--seed", type=int, help="Of everything that is drawn.")
+@click.option("--kernels", type=click.Choice(["numba", "numpy"]),
+              help="Compiled layers or plain ones.  [default: numba if installed]")
 @click.option("--set", "more", multiple=True, metavar="NAME=VALUE",
               help="Any other setting: --set optimizer=momentum --set l2=1e-4")
+@click.option("--mpi", is_flag=True, help="Train on all the processes that mpiexec started, as one.")
 @click.option("--encoding", help="Of your own text files, such as latin-1.  [default: UTF-8]")
-def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, **options):
+def command(corpus, preset, out, resume, more, mpi, encoding, tokenizer, vocab_size, **options):
     """Train a GPT-2 on CORPUS: pydocs (default), tales, or a text file or folder of yours.
 
     \b
       nanolm train                              the documentation of your own Python
       nanolm train my-novel.txt --preset long
       nanolm train --resume runs/pydocs         after Ctrl-C, or any other end
+      mpiexec -n 2 nanolm train --mpi           on two processes, or on many machines: docs/many-machines.md
     """
-    from nanolm.training import trainer
+    from nanolm.training import ranks, trainer
+    refuse_without_mpi(mpi)
     given = {name: value for name, value in options.items() if value is not None}
     shape = {name: given.pop(name) for name in SHAPE if name in given}
-    given.update(parse(item) for item in more)
     try:
-        if resume:
-            folder = Path(resume)
-            text_options = {"tokenizer": tokenizer, "vocab_size": vocab_size}
-            refuse_with_resume([*shape, *(name for name, value in text_options.items() if value is not None)])
-            trainer.resume(folder, **given)
-        else:
-            folder = begin(corpus, preset, out, shape, given, encoding, tokenizer, vocab_size)
+        with ranks.job() if mpi else nullcontext(ranks.ALONE) as team:
+            if not team.leads:
+                return trainer.follow(team)
+            given.update(parse(item) for item in more)
+            if resume:
+                folder = Path(resume)
+                text_options = {"tokenizer": tokenizer, "vocab_size": vocab_size}
+                refuse_with_resume([*shape, *(name for name, value in text_options.items() if value is not None)])
+                trainer.resume(folder, team=team, **given)
+            else:
+                folder = begin(corpus, preset, out, shape, given, encoding, tokenizer, vocab_size, team)
     except trainer.Interrupted as stopped:
         click.echo(f"\n{stopped}", err=True)
         sys.exit(130)
@@ -69,12 +78,14 @@ def command(corpus, preset, out, resume, more, encoding, tokenizer, vocab_size, 
     show(folder)
 
 
-def begin(corpus_name, preset_name, out, shape, given, encoding, tokenizer_kind, vocab_size):
+def begin(corpus_name, preset_name, out, shape, given, encoding, tokenizer_kind, vocab_size, team):
     """Load the corpus, train a tokenizer on its training part alone, train the model; return the folder.
 
     shape and given: what was asked for in place of the preset's, fields of Config and of Settings.
     """
-    from nanolm import data, text
+    from nanolm import data
+    from nanolm.data import prepared
+    from nanolm.models import cost
     from nanolm.training import presets, run_folder, trainer
     chosen = presets.preset(preset_name)
     config, settings = replace(chosen.config, **shape), chosen.settings.changed(**given)
@@ -84,16 +95,33 @@ def begin(corpus_name, preset_name, out, shape, given, encoding, tokenizer_kind,
     say(f"{corpus.name}: {corpus.about}")
     kind = tokenizer_kind or chosen.tokenizer
     size = chosen.vocab_size if kind == "bpe" and vocab_size is None else vocab_size
-    with trainer.bar(True, desc="training the tokenizer") as bar:
-        def trained(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
+    with trainer.bar(True) as bar:
+        def reporter(what):
+            def report(done, total):
+                bar.total, bar.n = total, done
+                bar.set_description(what, refresh=False)
+                bar.update(0)
+            return report
 
-        tokenizer = text.train(kind, corpus.train, size, trained)
-    config = replace(config, vocab_size=tokenizer.vocab_size)
-    say(f"run folder {folder}; stop with Ctrl-C at any time, go on with: {run_folder.resume_command(folder)}")
-    trainer.train(folder, corpus, tokenizer, config, settings)
+        ready = prepared.prepare(corpus, kind, size, reporter("training the tokenizer"), reporter("measuring baselines"))
+    config = replace(config, vocab_size=ready.tokenizer.vocab_size)
+    if "shards" not in given:
+        settings = settings.changed(shards=cost.shards(config, settings.batch_size))
+    say(f"run folder {folder}; stop with Ctrl-C at any time, go on with: {run_folder.resume_command(folder, team.size)}")
+    trainer.train(folder, corpus, ready.tokenizer, config, settings, baselines=ready.baselines, team=team,
+                  ids=(ready.train_ids, ready.validation_ids))
     return folder
+
+
+def refuse_without_mpi(mpi):
+    """Raise UsageError, on the first process alone, if mpiexec started several and --mpi is not given."""
+    from nanolm.training import ranks
+    size, rank = ranks.launched()
+    if size > 1 and not mpi:
+        if rank > 0:
+            sys.exit(0)                                     # one of us says it
+        raise click.UsageError(f"{size} processes were started (by mpiexec or srun), and without --mpi each would train a "
+                               f"model of its own. To train one model on all of them: mpiexec -n {size} nanolm train --mpi ...")
 
 
 def refuse_with_resume(fixed):
