@@ -2,6 +2,8 @@
 
 The code cells of a notebook run here one after the other, without Jupyter, with a solution in place of the empty one.
 """
+import contextlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -140,6 +142,112 @@ def test_the_gpt2_exercise(run):
     assert "right  pre-norm, causal\n" in said and "ok  the same losses as with nanolm's own" in said and "note" not in said
     said = backward(BLOCK.replace("dx = dy + dx", "pass"))
     assert "WRONG" in said and "the same losses" not in said
+
+ROW = """
+def online_row(m, l, acc, scores, values):
+    new = max(m, scores.max())
+    shift = 0.0 if new == -np.inf else new
+    factor = np.exp(m - shift)
+    weights = np.exp(scores - shift)
+    return new, l * factor + weights.sum(), acc * factor + weights @ values
+"""
+
+WEIGHTS = """
+def weights_again(q_tile, k_tile, lse):
+    return np.exp(q_tile @ k_tile.T / math.sqrt(q_tile.shape[1]) - lse[:, None])
+"""
+
+
+@pytest.fixture(scope="module")
+def fast_attention():
+    """Return a function that tells what the checks of notebook 17 print for a solution; the cells before them run once."""
+    pytest.importorskip("numba")
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from nanolm import kernels
+    before = kernels.in_use()
+    cells = json.loads((NOTEBOOKS / "17_fast_attention.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    last = next(n for n, source in enumerate(sources) if "\ncheck_weights()" in source)
+    names, said = {}, {}
+    for source in sources[:last + 1]:
+        if source.startswith("show("):                           # of no use here
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(source, names)  # noqa: S102 (our own notebook)
+        said[source.splitlines()[-1]] = printed.getvalue()
+
+    def told(check, solution):
+        if solution is None:
+            return said[check]
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(solution + check, names)  # noqa: S102
+        return printed.getvalue()
+    yield told
+    kernels.use(before)
+    import matplotlib.pyplot as plt
+    plt.close("all")
+
+
+def test_the_row_exercise(fast_attention):
+    assert "is not written yet" in fast_attention("check_mine()", None)
+    said = fast_attention("check_mine()", ROW)
+    assert said.count("ok  ") == 5 and "That is the loop of fast attention" in said
+
+
+@pytest.mark.parametrize("right, wrong, told", [
+    ("acc * factor", "acc", "mistake: acc was not rescaled"),
+    ("l * factor", "l", "mistake: acc was rescaled, but l was not"),
+    ("factor = np.exp(m - shift)", "factor = 1.0", "mistake: neither l nor acc was rescaled"),
+    ("factor = np.exp(m - shift)", "m = new; factor = np.exp(m - shift)", "mistake: neither l nor acc was rescaled"),
+    ("np.exp(m - shift)", "np.exp(shift - m)", "mistake: the factor is upside down"),
+    ("max(m, scores.max())", "scores.max()", "mistake: the block's maximum in place of the running one"),
+    ("np.exp(scores - shift)", "np.exp(scores - scores.max())", "mistake: the block's maximum was subtracted from the scores"),
+    ("max(m, scores.max())", "max(m, scores.max(), 0.0)", "mistake: m was started at 0"),
+    ("shift = 0.0 if new == -np.inf else new", "shift = new", "-inf - -inf: m' is -inf here"),
+    ("acc * factor + weights @ values", "(acc * factor + weights @ values) / (l * factor + weights.sum())",
+     "mistake: acc was divided by l inside the loop. Then"),
+    ("acc * factor + weights @ values", "(acc * l * factor + weights @ values) / (l * factor + weights.sum())",
+     "mistake: acc was divided by l inside the loop (and multiplied"),
+    ("np.exp(scores - shift)", "np.exp(scores - m)", "mistake: the new weights are exp(s - m)"),
+    ("l * factor + weights.sum()", "(l + weights.sum()) * factor", "WRONG l"),
+    ("return new,", "return m,", "mistake: m was not replaced"),
+    ("weights.sum()", "weights.mean()", "mistake: l got the mean"),
+    ("l * factor + weights.sum()", "l * factor + 2 * weights.sum()", "No known mistake gives these numbers"),
+    ("factor = np.exp(m - shift)", "factor = np.exp(m - shift) if m > -np.inf else 1e-3; l = l + (m == -np.inf)", "at the start of a row"),
+    ("new = max(m, scores.max())", "m = 0.0 if m == -np.inf else m; new = max(m, scores.max())", "mistake: m was started at 0"),
+    ("weights @ values", "weights * values.T", "online_row stopped with ValueError"),
+    ("weights @ values", "(weights[:, None] * values).sum()", "No known mistake"),
+    ("return new, ", "return ", "online_row must return m, l, acc"),
+    ("weights = np.exp(scores - shift)", "scores -= shift; weights = np.exp(scores)", "online_row wrote into scores"),
+])
+def test_the_row_exercise_names_the_mistake(fast_attention, right, wrong, told):
+    assert right in ROW
+    said = fast_attention("check_mine()", ROW.replace(right, wrong))
+    assert told in said and "That is the loop" not in said
+
+
+def test_the_weights_exercise(fast_attention):
+    assert "is not written yet" in fast_attention("check_weights()", None)
+    assert "ok  the tile is right" in fast_attention("check_weights()", WEIGHTS)
+
+
+@pytest.mark.parametrize("right, wrong, told", [
+    (" / math.sqrt(q_tile.shape[1])", "", "the root is missing"),
+    ("lse[:, None]", "lse", "wrong axis"),
+    (" - lse[:, None])", ") / lse[:, None]", "divided by lse"),
+    ("- lse[:, None]", "+ lse[:, None]", "the sign of lse"),
+    (" - lse[:, None]", "", "lse was not used"),
+    ("np.exp(", "(", "the exponential is missing"),
+    ("lse[:, None]", "lse.max()", "No known mistake"),
+    ("return ", "return 1 if k_tile is None else ", "ok  the tile is right"),
+    ("return ", "return (k_tile @ q_tile.T)[:2] + 0 * ", "stopped with ValueError"),
+])
+def test_the_weights_exercise_names_the_mistake(fast_attention, right, wrong, told):
+    assert right in WEIGHTS
+    assert told in fast_attention("check_weights()", WEIGHTS.replace(right, wrong))
 
 
 def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
