@@ -88,6 +88,7 @@ def test_memory():
     assert sizes["weights"] == sum(a.nbytes for a in params.flatten(p).values()) == sizes["gradients"]
     assert sizes["optimizer"] == 2 * sizes["weights"]
     kv = kv_cache.empty(p, config, 2)
+    kv_cache.make_room(kv, config.block_size, config.block_size)            # full, it is no larger than the context
     assert sizes["kv_cache"] == kv.keys.nbytes + kv.values.nbytes
     assert sizes["activations"] == cost.total(cost.rows(config, 2, 4, 8)).activations
 

@@ -50,6 +50,25 @@ def test_dtype_is_kept_and_one_token_at_a_time_is_exact_to_rounding(dtype, toler
     assert error < tolerance
 
 
+def test_the_arrays_grow_with_the_text_and_forget_nothing():
+    """64 positions, 128, 160 (the context), and a prompt that is longer than the double."""
+    p, config = tiny(block_size=160)
+    ids = ids_of((2, 160), config)
+    full, kv, sizes = gpt2.logits(p, ids, config), kv_cache.empty(p, config, 2), []
+    for t in range(160):
+        made = kv_cache.extend(p, ids[:, t:t + 1], kv, config)
+        np.testing.assert_allclose(made[:, 0], full[:, t], rtol=1e-10, atol=1e-10)
+        sizes.append(kv.keys.shape[3])
+    assert sizes == [64] * 64 + [128] * 64 + [160] * 32 and kv.values.shape == kv.keys.shape
+    with pytest.raises(ValueError, match="1 new tokens do not fit: the cache holds 160 of 160 positions"):
+        kv_cache.extend(p, ids[:, :1], kv, config)
+    kv = kv_cache.empty(p, config, 2)
+    kv_cache.extend(p, ids[:, :150], kv, config)
+    assert kv.keys.shape[3] == 150
+    chosen = kv_cache.select(kv, [1, 1, 0])
+    np.testing.assert_allclose(kv_cache.extend(p, ids[[1, 1, 0], 150:], chosen, config), full[[1, 1, 0], 150:], rtol=1e-10, atol=1e-10)
+
+
 def test_last_gives_the_last_position_only():
     p, config = tiny()
     ids = ids_of((2, 5), config)
@@ -103,6 +122,7 @@ def test_select_writes_over_a_spare_cache_of_its_size_alone():
     kv_cache.extend(p, ids, kv, config)
     for B in (2, 3):
         spare = kv_cache.empty(p, config, B)
+        kv_cache.make_room(spare, 4, config.block_size)
         chosen = kv_cache.select(kv, [1, 1], spare)
         assert (chosen.keys is spare.keys) == (B == 2) and chosen.keys is not kv.keys
         full = gpt2.logits(p, np.concatenate([ids[[1, 1]], new], axis=1), config)[:, -1:]

@@ -11,6 +11,8 @@ So a later token changes nothing at an earlier position: old keys and values are
 of the old ones is their k_s and v_s, in every block; their queries, MLPs and logits are not needed again. Keep k, v:
 
     memory      2 L C numbers a token (GPT-2 small in float32: 73,728 bytes a token, 75 MB for its 1,024 tokens)
+                the arrays double their room when they are full: room that no token ever uses would be cleared by the
+                operating system too, and for 8 texts of GPT-2 small that is 0.6 GB
     work        one token costs about 2 P + 4 L C n operations (P parameters in the matrix products, n tokens so far),
                 where the full forward costs n times 2 P, and more
 
@@ -27,10 +29,13 @@ import numpy as np
 
 from nanolm.layers import attention, embedding, layernorm, linear, masks, mlp, multihead, positions
 
+LEAST = 64                                              # positions: so many at first
+
 
 @dataclass
 class KVCache:
-    """Room for the keys and values of S positions; `length` of them are filled. extend writes into these arrays.
+    """Room for the keys and values of S positions; `length` of them are filled. extend writes into these arrays, and puts
+    larger ones in their place when they are full (make_room).
 
     Setting length to a smaller number forgets the tokens after it.
     """
@@ -40,10 +45,22 @@ class KVCache:
 
 
 def empty(p, config, batch_size=1):
-    """Return a KVCache with room for config.block_size tokens in each of batch_size rows, in p's dtype."""
-    shape = (config.n_layer, batch_size, config.n_head, config.block_size, config.n_embd // config.n_head)
+    """Return a KVCache for batch_size rows, in p's dtype; extend gives it room, for config.block_size tokens at most."""
+    shape = (config.n_layer, batch_size, config.n_head, 0, config.n_embd // config.n_head)
     dtype = p["wte"]["weight"].dtype
     return KVCache(np.empty(shape, dtype), np.empty(shape, dtype))
+
+
+def make_room(kv, n, most):
+    """Let the arrays of kv hold n positions: the double of what they held if that is more, but never more than `most`."""
+    L, B, H, S, D = kv.keys.shape
+    if n <= S:
+        return
+    shape, filled = (L, B, H, min(most, max(n, 2 * S, LEAST)), D), kv.length
+    keys, values = np.empty(shape, kv.keys.dtype), np.empty(shape, kv.values.dtype)
+    keys[:, :, :, :filled] = kv.keys[:, :, :, :filled]
+    values[:, :, :, :filled] = kv.values[:, :, :, :filled]
+    kv.keys, kv.values = keys, values
 
 
 def extend(p, ids, kv, config, last=False):
@@ -55,7 +72,7 @@ def extend(p, ids, kv, config, last=False):
     Raises ValueError if ids is not (B, T) with kv's B and at least one token, or if the T tokens do not fit any more.
     """
     ids = np.asarray(ids)
-    batch_size, room = kv.keys.shape[1], kv.keys.shape[3] - kv.length
+    batch_size, room = kv.keys.shape[1], config.block_size - kv.length
     if ids.ndim != 2 or ids.shape[0] != batch_size or ids.shape[1] == 0:
         raise ValueError(f"ids must have the shape ({batch_size}, T): one row for each row of the cache, and at least "
                          f"one token, but has {ids.shape}.")
@@ -64,6 +81,7 @@ def extend(p, ids, kv, config, last=False):
         raise ValueError(f"{T} new tokens do not fit: the cache holds {kv.length} of {kv.length + room} positions, and "
                          f"the model has no more. nanolm.generation.window says what can be done then.")
     start, stop = kv.length, kv.length + T
+    make_room(kv, stop, config.block_size)
     mask = masks.causal(T, stop) if T > 1 else None                     # a single new token may attend to everything
 
     x, _ = embedding.forward(ids, p["wte"]["weight"])                   # (B, T, C)

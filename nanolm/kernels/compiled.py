@@ -135,7 +135,7 @@ class Entry:
     def __init__(self, function, kinds, flags):
         functools.update_wrapper(self, function)
         self.function, self.kinds, self.flags = function, kinds, flags
-        self.first = next(i for i, kind in enumerate(kinds) if kind[:-1] in ("in", "out"))
+        self.first = next(i for i, kind in enumerate(kinds) if kind[:-1] in ("in", "out") and kind != "int")
         self.forms = {}
 
     def __call__(self, *arguments):

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 
 from nanolm import threads
+from nanolm.generation import kv_cache as plain_cache
 from nanolm.kernels import decode, meeting, plain
 from nanolm.kernels.usual import FLOATS
 from nanolm.layers import embedding, positions
@@ -59,7 +60,7 @@ def fits(ids, kv, config):
     keys, values = kv.keys, kv.values
     if keys.ndim != 5 or not 0 <= kv.length <= keys.shape[3]:
         return False
-    B, room = keys.shape[1], keys.shape[3] - kv.length
+    B, room = keys.shape[1], config.block_size - kv.length
     shape = (config.n_layer, B, config.n_head, keys.shape[3], config.n_embd // config.n_head)
     if any(a.shape != shape or a.dtype != keys.dtype or not a.flags.c_contiguous or not a.flags.writeable for a in (keys, values)):
         return False
@@ -128,6 +129,7 @@ def view(arrays, places, dtype):
 def run(decoder, x, kv, config, last):
     """Run x (B, T, C), embedded, through the kernel on the idle cores; kv grows by T. Return the logits."""
     B, T, C = x.shape
+    plain_cache.make_room(kv, kv.length + T, config.block_size)
     L, H, S, V = config.n_layer, config.n_head, kv.keys.shape[3], config.vocab_size
     rows = np.empty((B, T, 2), np.int64)
     rows[:, :, 0] = np.arange(B)[:, None]

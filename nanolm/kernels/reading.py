@@ -9,17 +9,15 @@ x @ weight is the sum of its rows, each times one number:
 which goes straight down the matrix where it is: no turned copy, no second 0.5 GB. wte is (V, C), so the head is its other
 form, one dot product a row.
 
-With N rows of x (beams, a batch of prompts) each weight serves all N while it is in the nearest cache: pieces of eight rows by
-512 columns. (Copying a piece together first, or a function of its own for the eight rows, made N = 8 slower: 38 ms a token
-of GPT-2 small where this takes 22.)
+With N rows of x (beams, a batch of prompts) each weight serves all N while it is in the nearest cache: pieces of four rows
+by 512 columns, and the next piece is asked for while this one is computed (prefetch.py).
 
 Weights may be floats or int8; int8 become floats in the register, after reading.
 
 Tested    tests/kernels/test_decode.py.
 """
-import numpy as np
-
 from nanolm.kernels.compiled import SUMS, compiled
+from nanolm.kernels.prefetch import add_four_rows
 
 TILE = 512                                              # columns
 
@@ -32,26 +30,29 @@ def times(weights, at, step, x, start, n, y):
     for r in range(N):
         for j in range(O):
             y[r, j] = real(0)
-    wide = O if N == 1 else TILE
-    for left in range(0, O, wide):
-        o = min(wide, O - left)
-        for i in range(0, n - n % 8, 8):
-            a = at + i * step + left
-            w0, w1, w2, w3 = weights[a:a + o], weights[a + step:][:o], weights[a + 2 * step:][:o], weights[a + 3 * step:][:o]
+    if N == 1:
+        line, whole = y[0], n - n % 8
+        for i in range(0, whole, 8):
+            a = at + i * step
+            w0, w1, w2, w3 = weights[a:a + O], weights[a + step:][:O], weights[a + 2 * step:][:O], weights[a + 3 * step:][:O]
             a += 4 * step
-            w4, w5, w6, w7 = weights[a:a + o], weights[a + step:][:o], weights[a + 2 * step:][:o], weights[a + 3 * step:][:o]
-            for r in range(N):
-                c, line = x[r, start + i:start + i + 8], y[r, left:left + o]
-                x0, x1, x2, x3, x4, x5, x6, x7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-                for j in range(o):
-                    line[j] += ((x0 * real(w0[j]) + x1 * real(w1[j])) + (x2 * real(w2[j]) + x3 * real(w3[j]))
-                                + ((x4 * real(w4[j]) + x5 * real(w5[j])) + (x6 * real(w6[j]) + x7 * real(w7[j]))))
-        for i in range(n - n % 8, n):
-            row = weights[at + i * step + left:][:o]
-            for r in range(N):
-                c, line = x[r, start + i], y[r, left:left + o]
-                for j in range(o):
-                    line[j] += c * real(row[j])
+            w4, w5, w6, w7 = weights[a:a + O], weights[a + step:][:O], weights[a + 2 * step:][:O], weights[a + 3 * step:][:O]
+            c = x[0, start + i:start + i + 8]
+            x0, x1, x2, x3, x4, x5, x6, x7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+            for j in range(O):
+                line[j] += ((x0 * real(w0[j]) + x1 * real(w1[j])) + (x2 * real(w2[j]) + x3 * real(w3[j]))
+                            + ((x4 * real(w4[j]) + x5 * real(w5[j])) + (x6 * real(w6[j]) + x7 * real(w7[j]))))
+    else:
+        whole = n - n % 4
+        for i in range(0, whole, 4):
+            for left in range(0, O, TILE):
+                add_four_rows(weights, at + i * step + left, step, x, start + i, y, left, min(TILE, O - left))
+    for i in range(whole, n):
+        row = weights[at + i * step:][:O]
+        for r in range(N):
+            c, line = x[r, start + i], y[r]
+            for j in range(O):
+                line[j] += c * real(row[j])
 
 
 @compiled(fastmath=SUMS)

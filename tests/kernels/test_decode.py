@@ -97,6 +97,18 @@ def test_any_number_of_threads_gives_the_same_bits(B, cache, monkeypatch):
     assert all(np.array_equal(made[0], other) for other in made[1:])
 
 
+@pytest.mark.parametrize("cache", [kv_cache, int8])
+def test_the_cache_grows_in_the_middle_of_a_text(cache, calls):
+    """Positions 64 and 128 are the first for which there was no room."""
+    p, config = tiny(np.float64, block_size=140)
+    p = int8.quantize(p) if cache is int8 else p
+    ids = ids_of(2, config, 140)
+    full = gpt2.logits(int8.dequantize(p) if cache is int8 else p, ids, config)
+    made = in_pieces(cache, p, ids, config, [1] * 60 + [8] * 10)
+    np.testing.assert_allclose(made, full, rtol=0, atol=1e-11 * np.abs(full).max())
+    assert len(calls) == 70
+
+
 def test_last_selected_rows_and_forgetting():
     p, config = tiny(np.float64)
     ids = ids_of(3, config, 6)
