@@ -46,7 +46,8 @@ def usual(four):
 
 @entry("out1", "in1", "out1", "out1", "real", "real", "real", "real", "real", "real", "real", "real")
 def move(w, g, m, v, beta1, rest1, beta2, rest2, lift2, eps, rate, keep):
-    for i in range(w.size):
-        m[i] = m[i] * beta1 + rest1 * g[i]
-        v[i] = v[i] * beta2 + rest2 * (g[i] * g[i])
-        w[i] = w[i] * keep - rate * (m[i] / (w.dtype.type(math.sqrt(v[i] * lift2)) + eps))
+    for i in range(w.size):                             # read all, then write all: m[i] written and read again took half as long again
+        m_i = m[i] * beta1 + rest1 * g[i]
+        v_i = v[i] * beta2 + rest2 * (g[i] * g[i])
+        w_i = w[i] * keep - rate * (m_i / (w.dtype.type(math.sqrt(v_i * lift2)) + eps))
+        m[i], v[i], w[i] = m_i, v_i, w_i
