@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from nanolm import gradcheck
 from nanolm.gradcheck import cases
-from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, layernorm, linear, masks, mlp,
-                           multihead, positions, softmax)
-from nanolm.models import gpt2
+from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, grouped, layernorm, linear,
+                           llama_block, masks, mlp, multihead, positions, rmsnorm, rotary, silu, softmax, swiglu)
+from nanolm.models import gpt2, llama
 from nanolm.params import flatten
 
 BOTH_BACKENDS = True
@@ -41,6 +41,17 @@ def arguments(layer, draw, rng, dtype):
     if layer in (gelu, softmax):
         return (x,), {"form": draw(st.sampled_from(["tanh", "erf"]))} if layer is gelu else {"axis": draw(
             st.integers(-x.ndim, x.ndim - 1))}, (x,)
+    if layer is silu:
+        return (x,), {}, (x,)
+    if layer is rotary:
+        x = floats(rng, dtype, *draw(st.lists(size, min_size=0, max_size=2)), T, 2 * H)
+        return (x,), {"base": draw(st.sampled_from([2.0, 1e4])), "offset": draw(st.integers(0, 5))}, (x,)
+    if layer is rmsnorm:
+        args = (x, floats(rng, dtype, C))
+        return args, {}, args
+    if layer is swiglu:
+        args = (x, parameters(cases.gated(rng, C, V), dtype))
+        return args, {}, args
     if layer is embedding:
         weight = floats(rng, dtype, V, C)
         return (rng.integers(0, V, x.shape[:-1]), weight), {}, (weight,)
@@ -58,6 +69,13 @@ def arguments(layer, draw, rng, dtype):
         targets = np.where(rng.random(x.shape[:-1]) < 0.3, -100, rng.integers(0, C, x.shape[:-1]))
         return (x, targets), {"label_smoothing": draw(st.sampled_from([0.0, 0.1]))}, (x,)
     options = {"dropout": draw(st.sampled_from([0.0, 0.4])), "rng": np.random.default_rng(0)}
+    if layer in (grouped, llama_block):
+        G, D = draw(st.integers(1, 2)), 2 * draw(st.integers(1, 2))
+        p = {"input_layernorm": {"weight": rng.standard_normal(C)}, "self_attn": cases.groups(rng, C, G * H * D, G * D),
+             "post_attention_layernorm": {"weight": rng.standard_normal(C)}, "mlp": cases.gated(rng, C, V)}
+        p = parameters(p, dtype)
+        args = (floats(rng, dtype, B, T, C), p["self_attn"] if layer is grouped else p)
+        return (*args, G * H, G), {"mask": draw(st.sampled_from([None, masks.causal(T)])), "base": 10.0}, args
     C = 2 * H
     if layer is attention:
         lead = tuple(draw(st.lists(size, min_size=0, max_size=2)))
@@ -114,7 +132,7 @@ def assert_like(gradient, argument):
 
 
 LAYERS = [linear, gelu, softmax, embedding, positions, layernorm, dropout, cross_entropy, attention, multihead, mlp,
-          block]
+          block, rmsnorm, silu, rotary, swiglu, grouped, llama_block]
 quick = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -146,29 +164,33 @@ def test_contract(layer, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_contract_of_gpt2(dtype):
+@pytest.mark.parametrize("model", [gpt2, llama], ids=["gpt2", "llama"])
+def test_contract_of_a_model(model, dtype):
     @quick
     @given(st.data(), st.integers(0, 2**32 - 1))
     def holds(data, seed):
         rng, draw = np.random.default_rng(seed), data.draw
         T, H = draw(size), draw(st.integers(1, 3))
-        config = gpt2.Config(draw(st.integers(1, 9)), T + draw(st.integers(0, 3)), draw(st.integers(1, 3)), H, 2 * H,
-                             dropout=draw(st.sampled_from([0.0, 0.2])))
-        p = gpt2.init(config, rng, dtype)
+        V, block_size, L = draw(st.integers(1, 9)), T + draw(st.integers(0, 3)), draw(st.integers(1, 3))
+        if model is gpt2:
+            config = gpt2.Config(V, block_size, L, H, 2 * H, dropout=draw(st.sampled_from([0.0, 0.2])))
+        else:
+            config = llama.Config(V, block_size, L, 2 * H, 2, 4 * H, 5, tied=draw(st.booleans()))
+        p = model.init(config, rng, dtype)
         ids, targets = rng.integers(0, config.vocab_size, (2, draw(size), T))
         before = copy((p, ids, targets))
-        loss, cache = gpt2.forward(p, ids, targets, config, rng=draw(st.sampled_from([None, np.random.default_rng(0)])))
+        loss, cache = model.forward(p, ids, targets, config, rng=draw(st.sampled_from([None, np.random.default_rng(0)])))
         assert np.asarray(loss).dtype == dtype and np.ndim(loss) == 0 and np.isfinite(loss)
         cache_before = copy(cache)
-        dp = gpt2.backward(cache)
+        dp = model.backward(cache)
         assert_like(dp, p)
         assert list(flatten(dp)) == list(flatten(p))
         first = copy(dp)
-        assert_same(first, gpt2.backward(cache))
+        assert_same(first, model.backward(cache))
         assert_same(first, dp)
         assert_same(before, (p, ids, targets))
         assert_same(cache_before, cache)
-        assert gpt2.logits(p, ids, config).dtype == dtype
+        assert model.logits(p, ids, config).dtype == dtype
     holds()
 
 
@@ -176,7 +198,8 @@ def test_contract_of_gpt2(dtype):
 CALLS = [(upper, lower) for upper, lowers in {
     "gpt2": "embedding positions dropout block layernorm linear cross_entropy multihead attention softmax mlp gelu",
     "block": "layernorm multihead mlp dropout", "multihead": "linear attention", "mlp": "linear gelu",
-    "attention": "softmax dropout"}.items() for lower in lowers.split()]
+    "attention": "softmax dropout", "swiglu": "linear silu", "grouped": "linear rotary attention softmax",
+    "llama_block": "rmsnorm grouped swiglu", "llama": "embedding llama_block rmsnorm linear cross_entropy rotary silu"}.items() for lower in lowers.split()]
 
 
 @pytest.mark.parametrize("upper, lower", CALLS)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from nanolm import params
-from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, layernorm, linear, mlp, multihead,
-                           positions, softmax)
-from nanolm.models import gpt2
+from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, grouped, layernorm, linear, mlp,
+                           multihead, positions, rmsnorm, rotary, silu, softmax, swiglu)
+from nanolm.models import gpt2, llama
 
 BOTH_BACKENDS = True
 
@@ -30,9 +30,13 @@ PLAIN = {
     "attention_causal": (attention, ["q", "k", "v"], {}),
     "attention_padding": (attention, ["q", "k", "v"], {}),
     "attention_any": (attention, ["q", "k", "v"], {}),
+    "rmsnorm": (rmsnorm, ["x", "weight"], {}),
+    "silu": (silu, ["x"], {}),
+    "rotary": (rotary, ["x"], {}),
 }
 COMPOSITES = {"multihead_self": (multihead, {}), "multihead_cross": (multihead, {}), "mlp": (mlp, {}),
-              "block_pre": (block, {"mask": "causal"}), "block_post": (block, {"mask": "causal"})}
+              "block_pre": (block, {"mask": "causal"}), "block_post": (block, {"mask": "causal"}),
+              "swiglu": (swiglu, {}), "grouped": (grouped, {"mask": "causal"})}
 
 
 def read(name):
@@ -86,18 +90,24 @@ def test_composite(name):
         np.testing.assert_allclose(dp[key], gradients[key], **CLOSE, err_msg=key)
 
 
-def test_gpt2_logits_loss_and_every_gradient():
-    inputs, gradients, fixed, arrays = read("gpt2")
-    config = gpt2.Config(vocab_size=13, block_size=7, n_layer=2, n_head=2, n_embd=6)
+WHOLE = {"gpt2": (gpt2, gpt2.Config(vocab_size=13, block_size=7, n_layer=2, n_head=2, n_embd=6)),
+         "llama": (llama, llama.Config(vocab_size=13, block_size=7, n_layer=2, n_head=4, n_kv_head=2, n_embd=8, n_hidden=10,
+                                       base=50.0))}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_logits_loss_and_every_gradient(name):
+    inputs, gradients, fixed, arrays = read(name)
+    model, config = WHOLE[name]
     p = params.unflatten(inputs)
-    np.testing.assert_allclose(gpt2.logits(p, fixed["ids"], config), arrays["logits"], **CLOSE)
-    loss, cache = gpt2.forward(p, fixed["ids"], fixed["targets"], config)
+    np.testing.assert_allclose(model.logits(p, fixed["ids"], config), arrays["logits"], **CLOSE)
+    loss, cache = model.forward(p, fixed["ids"], fixed["targets"], config)
     np.testing.assert_allclose(loss, arrays["out"], **CLOSE)
-    dp = params.flatten(gpt2.backward(cache))
-    assert list(dp) == list(params.flatten(gpt2.init(config, np.random.default_rng(0)))) and sorted(dp) == sorted(inputs)
+    dp = params.flatten(model.backward(cache))
+    assert list(dp) == list(params.flatten(model.init(config, np.random.default_rng(0)))) and sorted(dp) == sorted(inputs)
     for name in inputs:
         np.testing.assert_allclose(dp[name], gradients[name], **CLOSE, err_msg=name)
 
 
 def test_every_golden_file_is_used():
-    assert {file.stem for file in GOLDEN.glob("*.npz")} == {*PLAIN, *COMPOSITES, "dropout", "gpt2"}
+    assert {file.stem for file in GOLDEN.glob("*.npz")} == {*PLAIN, *COMPOSITES, *WHOLE, "dropout"}

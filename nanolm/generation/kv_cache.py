@@ -63,11 +63,8 @@ def make_room(kv, n, most):
     kv.keys, kv.values = keys, values
 
 
-def extend(p, ids, kv, config, last=False):
-    """Append ids (B, T) to the tokens that kv holds; return the logits (B, T, V) of the T new positions.
-
-    last=True returns the logits of the last position only, (B, 1, V): enough to choose the next token, and the product
-    with the vocabulary, the widest of all, is then done for one position and not for a whole prompt.
+def places(ids, kv, config):
+    """Return the first and the last-plus-one position of the new tokens ids (B, T), for which kv has room from here on.
 
     Raises ValueError if ids is not (B, T) with kv's B and at least one token, or if the T tokens do not fit any more.
     """
@@ -80,8 +77,21 @@ def extend(p, ids, kv, config, last=False):
     if T > room:
         raise ValueError(f"{T} new tokens do not fit: the cache holds {kv.length} of {kv.length + room} positions, and "
                          f"the model has no more. nanolm.generation.window says what can be done then.")
-    start, stop = kv.length, kv.length + T
-    make_room(kv, stop, config.block_size)
+    make_room(kv, kv.length + T, config.block_size)
+    return kv.length, kv.length + T
+
+
+def extend(p, ids, kv, config, last=False):
+    """Append ids (B, T) to the tokens that kv holds; return the logits (B, T, V) of the T new positions.
+
+    last=True returns the logits of the last position only, (B, 1, V): enough to choose the next token, and the product
+    with the vocabulary, the widest of all, is then done for one position and not for a whole prompt.
+
+    Raises ValueError if ids is not (B, T) with kv's B and at least one token, or if the T tokens do not fit any more.
+    """
+    ids = np.asarray(ids)
+    start, stop = places(ids, kv, config)
+    T = stop - start
     mask = masks.causal(T, stop) if T > 1 else None                     # a single new token may attend to everything
 
     x, _ = embedding.forward(ids, p["wte"]["weight"])                   # (B, T, C)

@@ -90,6 +90,15 @@ def dense(name, p, n_in, n_out, because):
     return n_out
 
 
+def matrix(name, p, n_in, n_out, because):
+    """dense for a linear layer that has no bias: p holds the weight (n_in, n_out) alone."""
+    keys(name, p, ("weight",))
+    floats(**{f"{name} weight": p["weight"]})
+    n_out = p["weight"].shape[-1] if n_out is None and p["weight"].ndim else n_out
+    shape(f"{name} weight", p["weight"], (n_in, n_out), because)
+    return n_out
+
+
 def whole(name, value, least):
     """Raise TypeError unless value is a whole number (Python's or NumPy's), ValueError if it is below `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -4,6 +4,7 @@ Each file holds one case: the inputs `in.*`, the upstream gradient `up`, the out
 float64, computed by PyTorch's own functions (never by ours). tests/test_golden.py compares without needing PyTorch.
 Made with torch 2.13.0 and transformers 5.23.0; the seeds are fixed, so running it again makes the same arrays.
 """
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "peers"))              # for llama_exactly
 rng = np.random.default_rng(20260)
 
 
@@ -127,7 +129,61 @@ def whole_model():
                         **{"fixed.ids": ids, "fixed.targets": targets})
 
 
+def rotated(x, base, offset=0):
+    """transformers' own rotary positions on x (B, H, T, D)."""
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+    T, D = x.shape[-2:]
+    angle = torch.arange(offset, offset + T)[:, None] * (1 / base ** (torch.arange(0, D, 2, dtype=torch.float64) / D))
+    angle = torch.cat([angle, angle], dim=-1)[None]
+    return apply_rotary_pos_emb(x, x, angle.cos(), angle.sin())[0]
+
+
+def llama_layers():
+    x, w = draw(2, 3, 6), draw(6, around=1.0)
+    save("rmsnorm", {"x": x, "weight": w}, F.rms_norm(x, (6,), w, 1e-5))
+    x = (draw(3, 20) * 3).detach().requires_grad_()
+    save("silu", {"x": x}, F.silu(x))
+    x = draw(2, 3, 5, 8)
+    save("rotary", {"x": x}, rotated(x, 500.0, 3), {"base": 500.0, "offset": 3})
+    x, gate, up, down = draw(2, 3, 4), draw(4, 7), draw(4, 7), draw(7, 4)
+    save("swiglu", {"x": x, "gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": down},
+         (F.silu(x @ gate) * (x @ up)) @ down)
+    B, T, C, H, G, D = 2, 5, 6, 4, 2, 4
+    x, wq, wk, wv, wo = draw(B, T, C), draw(C, H * D), draw(C, G * D), draw(C, G * D), draw(H * D, C)
+    q, k, v = ((x @ w).view(B, T, -1, D).transpose(1, 2) for w in (wq, wk, wv))
+    heads = F.scaled_dot_product_attention(rotated(q, 50.0), rotated(k, 50.0), v, is_causal=True, enable_gqa=True)
+    save("grouped", {"x": x, "q_proj.weight": wq, "k_proj.weight": wk, "v_proj.weight": wv, "o_proj.weight": wo},
+         heads.transpose(1, 2).reshape(B, T, H * D) @ wo, {"n_head": H, "n_kv_head": G, "base": 50.0})
+
+
+def whole_llama():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from llama_exactly import made_exact
+    model = LlamaForCausalLM(LlamaConfig(
+        vocab_size=13, max_position_embeddings=7, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, hidden_size=8,
+        intermediate_size=10, rope_parameters={"rope_type": "default", "rope_theta": 50.0}, tie_word_embeddings=True,
+        rms_norm_eps=1e-5)).double()
+    model = made_exact(model, 50.0, 2)
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.copy_(torch.tensor(0.4 * rng.standard_normal(tuple(tensor.shape))))
+    ids, targets = rng.integers(0, 12, (3, 6)), rng.integers(0, 12, (3, 6))
+    targets[1, 4:] = -100
+    z = model(torch.tensor(ids)).logits
+    loss = F.cross_entropy(z.reshape(-1, 13), torch.tensor(targets).reshape(-1))
+    loss.backward()
+    arrays = {}
+    for name, tensor in model.model.named_parameters():                         # a matrix is (out, in) there: turn it
+        for part, a in (("in.", tensor.detach().numpy()), ("grad.", tensor.grad.numpy())):
+            arrays[part + name] = a.T if a.ndim == 2 and not name.startswith("embed") else a
+    np.savez_compressed(HERE / "llama.npz", out=loss.detach().numpy(), logits=z.detach().numpy(), **arrays,
+                        **{"fixed.ids": ids, "fixed.targets": targets})
+
+
 if __name__ == "__main__":
-    for make in (layers, attentions, composites, whole_model):
-        make()
+    for seed, makes in ((20260, (layers, attentions, composites, whole_model)), (20261, (llama_layers, whole_llama))):
+        rng = np.random.default_rng(seed)                                       # a generator for each family
+        for make in makes:
+            make()
     print(*sorted(f"{file.name}  {file.stat().st_size} bytes" for file in HERE.glob("*.npz")), sep="\n")
