@@ -75,7 +75,8 @@ def save(folder, model, p, config, tokenizer=None):
     folder = Path(folder)
     kind = next((kind for kind, (module, _) in NAMES.items() if module is model), None)
     if kind is None:
-        raise ValueError(f"model must be one of the modules {', '.join(f'nanolm.models.{kind}' for kind in NAMES)}, but it is {model!r}.")
+        modules = ", ".join(f"nanolm.models.{kind}" for kind in NAMES)
+        raise ValueError(f"model must be one of the modules {modules}, but it is {model!r}.")
     if tokenizer is not None:
         tokenizer_files.check(tokenizer)
     for name in ("config.json", "model.safetensors"):

@@ -7,7 +7,10 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16))
 
 
 def fields(published, names, source):
-    """Return {ours: value} of a config.json (a dict), names = {theirs: ours}. Raises ValueError if one is missing or no number."""
+    """Return {ours: value} of a config.json (a dict), names = {theirs: ours}.
+
+    Raises ValueError, naming the file, if one is missing or no number.
+    """
     missing = [name for name in names if name not in published]
     if missing:
         raise ValueError(f"{source} does not say {missing[0]!r}. It is not the config.json of such a model, or it is damaged.")
@@ -25,8 +28,8 @@ def fitted(flat, shapes, source, dtype=np.float32):
     wanted = params.flatten(shapes)
     for name, shape in wanted.items():
         if name not in flat:
-            raise ValueError(f"{source} has no tensor {name!r} (by nanolm's names), which its config asks for. It is truncated, or "
-                             f"its config.json belongs to another model.")
+            raise ValueError(f"{source} has no tensor {name!r} (by nanolm's names), which its config asks for. It is truncated, "
+                             f"or its config.json belongs to another model.")
         if flat[name].dtype not in FLOATS:
             raise ValueError(f"the tensor {name!r} of {source} holds {flat[name].dtype}; nanolm reads float16, bfloat16, "
                              f"float32 and float64.")
@@ -35,6 +38,7 @@ def fitted(flat, shapes, source, dtype=np.float32):
                              f"{tuple(shape)} (by nanolm's layout, in x out).")
     extra = sorted(set(flat) - set(wanted))
     if extra:
-        raise ValueError(f"{source} has a tensor {extra[0]!r} (by nanolm's names) that such a model does not have"
-                         f"{f', and {len(extra) - 1} more' if len(extra) > 1 else ''}. Its config.json may belong to another model.")
+        more = f", and {len(extra) - 1} more" if len(extra) > 1 else ""
+        raise ValueError(f"{source} has a tensor {extra[0]!r} (by nanolm's names) that such a model does not have{more}. Its "
+                         f"config.json may belong to another model.")
     return params.unflatten({name: np.ascontiguousarray(flat[name], dtype) for name in wanted})

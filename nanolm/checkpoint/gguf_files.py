@@ -15,8 +15,8 @@ import numpy as np
 from nanolm.checkpoint import llama_names
 from nanolm.models import llama
 
-FIELDS = {"context_length": "block_size", "block_count": "n_layer", "attention.head_count": "n_head", "embedding_length": "n_embd",
-          "feed_forward_length": "n_hidden", "attention.layer_norm_rms_epsilon": "eps"}
+FIELDS = {"context_length": "block_size", "block_count": "n_layer", "attention.head_count": "n_head", 
+          "embedding_length": "n_embd", "feed_forward_length": "n_hidden", "attention.layer_norm_rms_epsilon": "eps"}
 VOCABULARY = ("tokens", "merges", "token_type", "pre")
 
 
@@ -30,8 +30,8 @@ def read(path):
     settings = {name: field.contents() for name, field in fields.items() if not name.startswith("tokenizer.ggml.") or
                 name.removeprefix("tokenizer.ggml.") not in ("tokens", "merges", "token_type", "scores")}
     if settings.get("general.architecture") != "llama":
-        raise ValueError(f"{path} holds a model of the architecture {settings.get('general.architecture')!r}; of GGUF files nanolm "
-                         f"reads those of Llama's shape ('llama').")
+        raise ValueError(f"{path} holds a model of the architecture {settings.get('general.architecture')!r}; of GGUF files "
+                         f"nanolm reads those of Llama's shape ('llama').")
     flat = {tensor.name: floats(tensor, path) for tensor in reader.tensors}
     config = config_from(settings, flat, path)
     vocabulary = {name: fields[f"tokenizer.ggml.{name}"].contents() if f"tokenizer.ggml.{name}" in fields else None
@@ -59,8 +59,8 @@ def floats(tensor, path):
     try:
         return np.asarray(gguf.dequantize(tensor.data, tensor.tensor_type), np.float32)
     except Exception as error:
-        raise ValueError(f"the tensor {tensor.name!r} of {path} is stored as {tensor.tensor_type.name}, which could not be turned "
-                         f"into floats ({error}).") from error
+        raise ValueError(f"the tensor {tensor.name!r} of {path} is stored as {tensor.tensor_type.name}, which could not be "
+                         f"turned into floats ({error}).") from error
 
 
 def config_from(settings, flat, path):

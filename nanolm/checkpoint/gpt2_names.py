@@ -19,7 +19,8 @@ CONFIG = {"vocab_size": "vocab_size", "n_positions": "block_size", "n_layer": "n
 
 def config_from(published, source):
     """Return the Config that a config.json (a dict) describes. Raises ValueError, naming the file, for what we do not have."""
-    for name, wanted in (("activation_function", ("gelu_new", "gelu_pytorch_tanh")), ("n_inner", (None, 4 * published.get("n_embd", 0))),
+    for name, wanted in (("activation_function", ("gelu_new", "gelu_pytorch_tanh")),
+                         ("n_inner", (None, 4 * published.get("n_embd", 0))),
                          ("scale_attn_weights", (True,)), ("scale_attn_by_inverse_layer_idx", (False,)),
                          ("tie_word_embeddings", (True,))):
         if published.get(name, wanted[0]) not in wanted:
@@ -31,15 +32,16 @@ def config_from(published, source):
 
 def config_to(config):
     """Return config as the dict that transformers keeps in config.json."""
-    return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "activation_function": "gelu_new", "tie_word_embeddings": True,
-            **{theirs: getattr(config, ours) for theirs, ours in CONFIG.items()}, "n_ctx": config.block_size,
-            **{name: config.dropout for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}}
+    return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "activation_function": "gelu_new",
+            "tie_word_embeddings": True, **{theirs: getattr(config, ours) for theirs, ours in CONFIG.items()},
+            "n_ctx": config.block_size, **{name: config.dropout for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}}
 
 
 def from_published(flat, config, source):
     """Return p from transformers' tensors, a flat dict. Raises ValueError that names the file and the tensor."""
     flat = {name.removeprefix("transformer."): a for name, a in flat.items()}
-    flat = {name: a for name, a in flat.items() if name != "lm_head.weight" and not re.fullmatch(r"h\.\d+\.attn\.(masked_)?bias", name)}
+    no_parameter = re.compile(r"lm_head\.weight|h\.\d+\.attn\.(masked_)?bias")
+    flat = {name: a for name, a in flat.items() if not no_parameter.fullmatch(name)}
     return fitting.fitted(flat, gpt2.shapes(config), source)
 
 

@@ -16,9 +16,9 @@ from nanolm import params
 from nanolm.checkpoint import fitting
 from nanolm.models import llama
 
-GGUF = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-        "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
-        "post_attention_layernorm": "ffn_norm"}
+GGUF = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", 
+        "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+        "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 CONFIG = {"vocab_size": "vocab_size", "max_position_embeddings": "block_size", "num_hidden_layers": "n_layer",
           "num_attention_heads": "n_head", "hidden_size": "n_embd", "intermediate_size": "n_hidden", "rms_norm_eps": "eps"}
 
@@ -72,7 +72,8 @@ def from_gguf(flat, config, source):
         theirs = {"embed_tokens.weight": "token_embd.weight", "norm.weight": "output_norm.weight",
                   "lm_head.weight": "output.weight"}.get(name) or gguf_name(name)
         if theirs not in flat:
-            raise ValueError(f"{source} has no tensor {theirs!r}, which a Llama of its config needs. It is damaged, or another model.")
+            raise ValueError(f"{source} has no tensor {theirs!r}, which a Llama of its config needs. It is damaged, or "
+                             f"another model.")
         a = flat[theirs]
         if ".q_proj." in name or ".k_proj." in name:
             a = halves(a, config.n_head if ".q_proj." in name else config.n_kv_head, source, theirs)
@@ -89,6 +90,7 @@ def gguf_name(name):
 def halves(a, heads, source, name):
     """Return the rows (heads D, C) of q or k with the pairs 2i, 2i + 1 of each head put at i, i + D/2."""
     if a.ndim != 2 or a.shape[0] % (2 * heads):
-        raise ValueError(f"the tensor {name!r} of {source} has the shape {a.shape}, which {heads} heads do not divide into pairs.")
+        raise ValueError(f"the tensor {name!r} of {source} has the shape {a.shape}, which {heads} heads do not divide "
+                         f"into pairs.")
     D = a.shape[0] // heads
     return a.reshape(heads, D // 2, 2, a.shape[1]).swapaxes(1, 2).reshape(a.shape)

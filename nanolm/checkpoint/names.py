@@ -13,8 +13,8 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
-WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.json",
-          "tokenizer_config.json")
+WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "vocab.json", "merges.txt", "vocab.txt",
+          "tokenizer.json", "tokenizer_config.json")
 
 
 def find(path_or_name):
@@ -31,7 +31,8 @@ def find(path_or_name):
     if str(path_or_name).count("/") == 1 and not path.suffix and not path.is_absolute():
         return downloaded(str(path_or_name))
     raise FileNotFoundError(f"there is no file or folder {str(path_or_name)!r}, no installed package of this name that carries a "
-                            f"model, and it is not the name of a model on the hub, which has a slash in it (openai-community/gpt2).")
+                            f"model, and it is not the name of a model on the hub, which has a slash in it, as in "
+                            f"openai-community/gpt2.")
 
 
 def in_package(name):
@@ -40,13 +41,13 @@ def in_package(name):
         listed = importlib.metadata.files(name) or []
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return None
-    for wanted in (lambda file: file.suffix == ".gguf", lambda file: file.name in ("model.safetensors", "model.safetensors.index.json")):
-        for file in filter(wanted, listed):
-            place = Path(file.locate())
-            if place.suffix == ".gguf" and place.is_file():
-                return place
-            if place.is_file() and (place.parent / "config.json").is_file():
-                return place.parent
+    places = [Path(file.locate()) for file in listed]
+    for place in places:
+        if place.suffix == ".gguf" and place.is_file():
+            return place
+    for place in places:
+        if place.name in ("model.safetensors", "model.safetensors.index.json") and (place.parent / "config.json").is_file():
+            return place.parent
     return None
 
 
@@ -55,8 +56,8 @@ def downloaded(name):
     try:
         import huggingface_hub
     except ImportError as error:
-        raise ImportError(f"{name!r} is no folder here and no installed package. If it is a model on the hub, install the package "
-                          f"that downloads it: pip install huggingface_hub.") from error
+        raise ImportError(f"{name!r} is no folder here and no installed package. If it is a model on the hub, install the "
+                          f"package that downloads it: pip install huggingface_hub.") from error
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(WANTED), local_files_only=True))
     except Exception:                                   # not here yet

@@ -15,8 +15,8 @@ import numpy as np
 
 from nanolm import files
 
-DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
-          "U8": np.uint8, "BOOL": np.bool_}
+DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
+          "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}
 
 
 def read(folder):
@@ -49,7 +49,8 @@ def array(tensor, name, path):
     if kind == "BF16":
         return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
     if kind not in DTYPES:
-        raise ValueError(f"the tensor {name!r} of {path} holds {kind}, which nanolm does not read. It reads F16, BF16, F32 and F64.")
+        raise ValueError(f"the tensor {name!r} of {path} holds {kind}, which nanolm does not read. It reads F16, BF16, "
+                         f"F32 and F64.")
     return np.frombuffer(data, DTYPES[kind]).reshape(shape)
 
 
@@ -64,7 +65,8 @@ def shards(index):
         if Path(file).name != file:
             raise ValueError(f"{index} names the file {file!r}, which is not beside it. Nothing outside of its folder is opened.")
         if not (index.parent / file).is_file():
-            raise FileNotFoundError(f"{index} names the file {file!r}, but there is none beside it. The download may be incomplete.")
+            raise FileNotFoundError(f"{index} names the file {file!r}, but there is none beside it. The download may be "
+                                    f"incomplete.")
         found |= safetensors(index.parent / file)
     missing = sorted(set(where) - set(found))
     if missing:

@@ -21,8 +21,8 @@ def read(folder):
 def check(tokenizer):
     """Raise ValueError unless the tokenizer can be written in a form that transformers reads."""
     if not isinstance(tokenizer, BPE):
-        raise ValueError(f"a tokenizer of the kind {type(tokenizer).__name__} has no counterpart in transformers. Leave the tokenizer "
-                         f"out to write the weights alone, or train with the tokenizer 'bpe'.")
+        raise ValueError(f"a tokenizer of the kind {type(tokenizer).__name__} has no counterpart in transformers. Leave the "
+                         f"tokenizer out to write the weights alone, or train with the tokenizer 'bpe'.")
 
 
 def write(folder, tokenizer):
@@ -35,7 +35,8 @@ def write(folder, tokenizer):
     vocabulary = {shown(token_id): token_id for token_id in range(tokenizer.vocab_size)}
     lines = ["#version: 0.2", *(f"{shown(left)} {shown(right)}" for left, right in tokenizer.merges)]
     end = next(iter(tokenizer.special), None)           # GPT-2's classes would add <|endoftext|> if not told otherwise
-    settings = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "bos_token": end, "eos_token": end, "unk_token": end}
+    settings = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "bos_token": end, "eos_token": end,
+                "unk_token": end}
     files.atomic_write(folder / "vocab.json", json.dumps(vocabulary, ensure_ascii=False))
     files.atomic_write(folder / "merges.txt", "\n".join(lines) + "\n")
     files.atomic_write(folder / "tokenizer_config.json", json.dumps(settings, indent=2) + "\n")

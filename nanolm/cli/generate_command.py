@@ -21,7 +21,8 @@ from click.core import ParameterSource
 @click.option("--past-end", type=click.Choice(["slide", "restart"]), default="slide", show_default=True,
               help="Beyond the context: slide (exact, each token costs a full pass) or restart (quick, forgets half at times).")
 @click.option("--no-cache", is_flag=True, help="Run the whole text again for each token: the same tokens, slowly.")
-@click.option("--int8", "in_int8", is_flag=True, help="Weights rounded to 8 bits: faster, and a slightly other model (eval tells).")
+@click.option("--int8", "in_int8", is_flag=True,
+              help="Weights rounded to 8 bits: faster, and a slightly other model (eval tells).")
 @click.option("--quiet", is_flag=True, help="Print the text alone.")
 def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, stop, beams, length_penalty, seed, past_end,
             no_cache, in_int8, quiet):

@@ -46,7 +46,8 @@ _plain = {}                                             # (twin, function): the 
 def use(backend):
     """Put the twins in place ("numba") or take them away ("numpy"), for the whole process.
 
-    Raises ValueError for any other name, ImportError if Numba is missing, RuntimeError if a function of somebody else stands in a place that has a twin (gradcheck.swap).
+    Raises ValueError for any other name, ImportError if Numba is missing, RuntimeError if a function of somebody else
+    stands in a place that has a twin (gradcheck.swap).
     """
     if backend not in BACKENDS:
         raise ValueError(f'kernels.use takes "numba" or "numpy", but got {backend!r}.')

@@ -7,8 +7,6 @@ Tested    tests/kernels/test_twins_of_training.py, and everything that holds the
 """
 import math
 
-import numpy as np
-
 from nanolm import threads
 from nanolm.kernels import plain
 from nanolm.kernels.compiled import entry
@@ -46,7 +44,7 @@ def usual(four):
 
 @entry("out1", "in1", "out1", "out1", "real", "real", "real", "real", "real", "real", "real", "real")
 def move(w, g, m, v, beta1, rest1, beta2, rest2, lift2, eps, rate, keep):
-    for i in range(w.size):                             # read all, then write all: m[i] written and read again took half as long again
+    for i in range(w.size):                             # read all, then write all: m[i] written and read again took 1.5 times
         m_i = m[i] * beta1 + rest1 * g[i]
         v_i = v[i] * beta2 + rest2 * (g[i] * g[i])
         w_i = w[i] * keep - rate * (m_i / (w.dtype.type(math.sqrt(v_i * lift2)) + eps))

@@ -43,7 +43,8 @@ def multiply(a, a_at, a_row, a_step, b, b_at, b_row, b_step, c, c_at, c_row, M, 
             m = 0
             if columns == PANEL:
                 while m + ROWS <= M:
-                    large(a, a_at + m * a_row + k * a_step, a_row, a_step, depth, panel, 0, PANEL, c, c_at + m * c_row + n, c_row, more)
+                    large(a, a_at + m * a_row + k * a_step, a_row, a_step, depth, panel, 0, PANEL, c,
+                          c_at + m * c_row + n, c_row, more)
                     m += ROWS
             while m < M:                                                    # what does not fill 4 rows by PANEL columns
                 rows = min(ROWS, M - m)

@@ -12,7 +12,7 @@ Tested    tests/kernels/test_tiled_attention.py: random masks of every shape aga
 """
 import numpy as np
 
-from nanolm.kernels.compiled import compiled, entry
+from nanolm.kernels.compiled import compiled
 
 TILE = 64
 NONE, SOME, ALL = 0, 1, 2
@@ -55,7 +55,7 @@ def classify(flat, steps, B, H, T, S, kinds):
             for i in range(0, T, TILE):
                 for j in range(0, S, TILE):
                     rows, columns = min(TILE, T - i), min(TILE, S - j)
-                    seen, row_step = 0, s_i
+                    seen = 0
                     if s_i == -1 and s_j == 1:                          # the tile's two edges hold all of its values
                         start = offset + (i + rows - 1) * s_i + j
                         for d in range(rows + columns - 1):

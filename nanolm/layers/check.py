@@ -2,7 +2,8 @@
 
 NumPy would often go on with a wrong shape (by broadcasting), a wrong dtype (by widening) or a wrong id (it counts
 -1 from the end), and the mistake would show much later as a model that learns badly. Checking the dtype of an argument
-costs 0.2 to 0.3 microseconds; ids are all looked at, once. complex128 passes as float64: gradcheck differentiates with a small imaginary part.
+costs 0.2 to 0.3 microseconds; ids are all looked at, once. complex128 passes as float64: gradcheck differentiates with a small
+imaginary part.
 """
 import numpy as np
 

@@ -80,5 +80,6 @@ def check_arguments(x, p, n_head, n_kv_head):
         raise ValueError(f"q_proj must give each of the n_head = {n_head} heads as many channels, but it gives {wide}.")
     narrow = wide // n_head * n_kv_head
     for name in ("k_proj", "v_proj"):
-        check.matrix(name, p[name], C, narrow, f"{n_kv_head} heads of {wide // n_head} channels, as many as q_proj has for each head")
+        check.matrix(name, p[name], C, narrow, f"{n_kv_head} heads of {wide // n_head} channels, as many as q_proj "
+                     f"has for each head")
     check.matrix("o_proj", p["o_proj"], wide, C, f"because the heads have {wide} channels and x has {C}")

@@ -27,7 +27,8 @@ class Result(NamedTuple):
     norm: float
 
 
-def steps(model, p, config, batches, steps, lr, warmup=0.1, weight_decay=0.01, clip=1.0, freeze=(), adapters=None, alpha=16.0, rng=None):
+def steps(model, p, config, batches, steps, lr, warmup=0.1, weight_decay=0.01, clip=1.0, freeze=(), adapters=None,
+          alpha=16.0, rng=None):
     """Return a generator that makes one step for each batch and yields its Result; p, or adapters, learn in place.
 
     batches    an iterable of tuples; training ends with it, or after `steps` steps
@@ -61,7 +62,8 @@ def trainable(p, freeze=()):
     flat = parameters.flatten(p)
     for pattern in freeze:
         if not any(fnmatchcase(name, pattern) for name in flat):
-            raise ValueError(f"the pattern {pattern!r} in freeze fits no parameter. They are named {', '.join(list(flat)[:6])} ...")
+            raise ValueError(f"the pattern {pattern!r} in freeze fits no parameter. They are named "
+                             f"{', '.join(list(flat)[:6])} ...")
     left = {name: w for name, w in flat.items() if not any(fnmatchcase(name, pattern) for pattern in freeze)}
     if not left:
         raise ValueError(f"freeze = {list(freeze)} leaves nothing that could learn.")

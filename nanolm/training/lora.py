@@ -11,9 +11,9 @@ which the model's backward gives anyway. With s = alpha / r, dW the gradient by 
 
 So no layer and no model has to know: form W', run the model, turn its gradient into those of A and B. Any matrix of any model
 will do, by its dotted name. What it saves is what has to be kept for each weight that learns, and what has to be stored: for
-GPT-2 small with r = 8 on the matrices of attention, 0.44 million numbers in place of 124 million have Adam's two averages (3.5 MB, not
-1 GB) and go into the file. What it does not save, in this form, is the product that makes dW; computing x A B beside x W would
-save it, and would put a second path into every layer.
+GPT-2 small with r = 8 on the matrices of attention, 0.44 million numbers in place of 124 million have Adam's two averages
+(3.5 MB, not 1 GB) and go into the file. What it does not save, in this form, is the product that makes dW; computing
+x A B beside x W would save it, and would put a second path into every layer.
 
     adapters    flat dict {"h.0.attn.c_attn.weight.lora_a": A, "....lora_b": B}
 
@@ -40,13 +40,14 @@ def init(p, patterns, rank, rng):
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         fitting = [name for name in matrices if fnmatchcase(name, pattern)]
         if not fitting:
-            raise ValueError(f"the pattern {pattern!r} fits no matrix of this model. Its matrices: {', '.join(list(matrices)[:8])} ...")
+            raise ValueError(f"the pattern {pattern!r} fits no matrix of this model. Its matrices: "
+                             f"{', '.join(list(matrices)[:8])} ...")
         found |= {name: matrices[name] for name in fitting}
     adapters = {}
     for name, w in found.items():
         if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank < min(w.shape):
-            raise ValueError(f"rank must be a whole number of at least 1 and below both sides of every matrix, but it is {rank!r}, "
-                             f"and {name} is {w.shape}.")
+            raise ValueError(f"rank must be a whole number of at least 1 and below both sides of every matrix, but it is "
+                             f"{rank!r}, and {name} is {w.shape}.")
         adapters[name + A] = (rng.standard_normal((w.shape[0], rank)) / rank**0.5).astype(w.dtype)
         adapters[name + B] = np.zeros((rank, w.shape[1]), w.dtype)
     return adapters

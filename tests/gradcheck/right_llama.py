@@ -53,8 +53,8 @@ def rotary_by_complex_numbers(dy, cache):
 @right("rotary")
 def rotary_by_matrices(dy, cache):
     cos, sin = cache
-    (T, half), dx = cos.shape, np.empty_like(dy)
-    for t in range(T):
+    dx = np.empty_like(dy)
+    for t in range(len(cos)):
         R = np.block([[np.diag(cos[t]), -np.diag(sin[t])], [np.diag(sin[t]), np.diag(cos[t])]])
         dx[..., t, :] = dy[..., t, :] @ R                                    # R^T dy
     return dx
