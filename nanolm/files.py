@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from pathlib import Path
 
 
@@ -36,6 +37,25 @@ def atomic_write(path, data):
             raise type(error)(error.errno, f"could not write {path}: {error.strerror}. The file that was there before "
                                            f"is unchanged. Free some space or choose another folder.") from error
         raise
+
+
+def cache_folder():
+    """Return the folder for what can be made again: the user's cache folder, or, where that cannot be written, one of the
+    user's own in the folder for temporary files; None if neither can."""
+    import platformdirs
+    owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    for place in (lambda: platformdirs.user_cache_path("nanolm", appauthor=False),
+                  lambda: Path(tempfile.gettempdir()) / f"nanolm-{owner}"):
+        try:
+            folder = place()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if hasattr(os, "getuid") and folder.stat().st_uid != owner:     # somebody else's files must not be taken for ours
+                continue
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
 
 
 def read_json(path):

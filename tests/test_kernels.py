@@ -80,9 +80,18 @@ def test_default_is_what_the_environment_says(monkeypatch):
         assert kernels.default() == word
     monkeypatch.setenv("NANOLM_KERNELS", "")
     assert kernels.default() == ("numba" if kernels.available() else "numpy")
-    monkeypatch.setenv("NANOLM_KERNELS", "torch")
-    with pytest.raises(ValueError, match="NANOLM_KERNELS is 'torch'; it must be \"numba\" or \"numpy\""):
-        kernels.default()
+    monkeypatch.setenv("NANOLM_KERNELS", "torch")       # `import nanolm` has said that it is ignored
+    assert kernels.default() == ("numba" if kernels.available() else "numpy")
+
+
+def test_kernels_that_are_not_compiled_are_not_chosen(monkeypatch):
+    """As plain Python they would be hundreds of times slower than NumPy; asked for by name they run, with a warning."""
+    monkeypatch.delenv("NANOLM_KERNELS", raising=False)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert kernels.default() == kernels.choose() == "numpy"
+    if kernels.available():
+        with pytest.warns(UserWarning, match="NUMBA_DISABLE_JIT is set, so the fast kernels are not compiled"):
+            assert kernels.choose("numba") == "numba"
 
 
 @needs_numba

@@ -53,7 +53,7 @@ def one_length(T, rounds, limit, say, **options):
         entries = {name: (contestant, "step") for name, contestant in running.items()}
         entries |= {name: (worker, "heads") for name, worker in limit.items()}
         times = turns.warm(entries, left_out, say)
-        say(f"T = {T:,}: {rounds} rounds, about {turns.duration(times, rounds):.0f} s", lasting=True)
+        say(f"T = {T:,}: {turns.plan(rounds, turns.duration(times, rounds))}", lasting=True)
         turns.take(entries, left_out, times, rounds, say, **options)
         found = {name: t.summary() for name, t in times.items()}
         for name in [name for name in running if name in found]:
@@ -84,10 +84,11 @@ def table(result):
 
 def notes(result):
     """Return sentences for below the table."""
-    lines = []
+    lines, left_out = [], {}
     for at in result["lengths"]:
-        lines += [f"T = {at['tokens']:,}: {name} is left out: {reason}" for name, reason in at["left_out"].items()]
+        for name, reason in at["left_out"].items():
+            left_out.setdefault(f"{name} is left out: {reason}", []).append(f"{at['tokens']:,}")
         if not at["agree"]:
             lines.append(f"T = {at['tokens']:,}: the answers differ, so not all computed the same.")
         lines += [f"T = {at['tokens']:,}: {sentence}" for sentence in turns.busy(at["contestants"])]
-    return lines
+    return [f"T = {', '.join(lengths)}: {what}" for what, lengths in left_out.items()] + lines

@@ -62,7 +62,7 @@ def run(rounds=5, say=turns.quiet, settings=SETTINGS, memory=limits.MEMORY, **op
         for contestant in running.values():
             contestant.ask(forget_peak=True)            # making the weights took more memory than using them will
         times = turns.warm(entries, left_out, say, times=1)
-        say(f"{rounds} rounds, about {turns.duration(times, rounds):.0f} s", lasting=True)
+        say(f"{turns.plan(rounds, turns.duration(times, rounds))}", lasting=True)
         turns.take(entries, left_out, times, rounds, say, **options)
         peaks = {name: contestant.peak() for name, contestant in running.items()
                  if any(name == label.split(":")[0] for label in times)}

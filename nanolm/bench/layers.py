@@ -9,8 +9,8 @@ half of them. The others by the number of elements, with an exponential, a root 
 these counts (WORK) place a kernel in the roofline picture and mean little beyond that.
 
     bytes       every array that goes in or comes out, once. What is read again from the caches is not counted
-    roofline    GFLOP/s attained over operations a byte. Ceilings: the machine's product rate (flat), and its bandwidth
-                times the operations a byte (slope). What stays in the caches may pass the memory's slope, up to the caches'
+    roofline    GFLOP/s attained over operations a byte. Ceilings: the machine's product rate (flat; NumPy's BLAS or our own
+                product, whichever is faster), and its bandwidth times the operations a byte (slope). What stays in the caches may pass the memory's slope, up to the caches'
 
 Tested    tests/test_bench.py.
 """
@@ -19,7 +19,7 @@ from dataclasses import asdict
 from nanolm.bench import limits, peers, train, turns
 
 OURS, PLAIN, PEER = "fast twin", "plain NumPy", "PyTorch"
-LIMIT, READ, CACHED = "limit: products alone", "limit: memory", "limit: caches"
+LIMIT, READ, CACHED, OWN = "limit: products alone", "limit: memory", "limit: caches", "limit: our own product"
 HEADER = ["layer", "", "ms plain", "ms twin", "ms PyTorch", "plain/twin", "PyTorch/twin", "twin ns/element", "GFLOP/s", "GB/s"]
 
 # layer: (operations an element, bytes an element), forward and backward; products are counted exactly in `work`
@@ -70,19 +70,24 @@ def run(shape=train.SHAPES["medium"], rounds=5, say=turns.quiet, turn=0.05, **op
                    for name, contestant in running.items() if name != LIMIT}
         if LIMIT in running:
             entries |= {LIMIT: (running[LIMIT], "linear"), READ: (running[LIMIT], "read"), CACHED: (running[LIMIT], "cached")}
+        if OURS in running:
+            entries[OWN] = running[OURS], "product alone"
         times = turns.warm(entries, left_out, say)
-        say(f"{shape.name} ({shape}): {rounds} rounds, about {turns.duration(times, rounds, turn):.0f} s", lasting=True)
+        say(f"{shape.name} ({shape}): {turns.plan(rounds, turns.duration(times, rounds, turn))}", lasting=True)
         turns.take(entries, left_out, times, rounds, say, turn, **options)
     found = {label: t.summary() for label, t in times.items()}
-    limit = {name: found.pop(name) for name in (LIMIT, READ, CACHED) if name in found}
+    limit = {name: found.pop(name) for name in (LIMIT, READ, CACHED, OWN) if name in found}
     for t in found.values():                            # a run repeats a short layer, and says how often
         for key in ("median", "low", "high"):
             t[key] /= t["values"][-1]
     rates = {}
-    if limit:
+    if LIMIT in limit:
         rates = {"products": limits.operations(shape, attention=False) / limit[LIMIT]["median"],
                  "memory": limit[READ]["values"][-1] / limit[READ]["median"],
                  "caches": limit[CACHED]["values"][-1] / limit[CACHED]["median"]}
+    if OWN in limit:
+        N, C = shape.batch * shape.tokens, shape.n_embd
+        rates["own product"] = 8 * N * C * C * limit[OWN]["values"][-1] / limit[OWN]["median"]
     return {"shape": asdict(shape), "rounds": rounds, "contestants": found, "limits": limit, "rates": rates,
             "left_out": left_out}
 
@@ -130,8 +135,9 @@ def notes(result):
     """Return sentences for below the table."""
     lines = ["The last three columns are those of the twin" + (" (of plain NumPy where there is none)."
              if any(OURS not in of for _, _, of in passes(result)) else ".")]
-    if result["rates"]:
+    if "products" in result["rates"]:
         rates = {name: f"{rate / 1e9:,.0f}" for name, rate in result["rates"].items()}
-        lines.append(f"The machine: {rates['products']} GFLOP/s in the model's linear layers, {rates['memory']} GB/s from "
-                     f"memory, {rates['caches']} GB/s from the caches.")
+        own = f" ({rates['own product']} by our own product)" if "own product" in rates else ""
+        lines.append(f"The machine: {rates['products']} GFLOP/s in the model's linear layers by NumPy's BLAS{own}, "
+                     f"{rates['memory']} GB/s from memory, {rates['caches']} GB/s from the caches.")
     return lines + [f"{name} is left out: {reason}" for name, reason in result["left_out"].items()]

@@ -32,9 +32,22 @@ def prepare(kernels, shape):
     for layer in shares[0]:
         for k, way in enumerate(("forward", "backward")):
             functions[f"{layer} {way}"] = at_once(pool, [share[layer][k] for share in shares])
+    functions["product alone"] = at_once(pool, [product(shape, rows.stop - rows.start) for rows in
+                                                step.shard_slices(shape["batch"], workers)])
     for name, function in whole_model(shape).items():
         functions[f"{name} forward"] = repeated(function)
     return functions
+
+
+def product(shape, batch):
+    """Return a function that makes our own product (kernels/matmul.py) for `batch` rows: the MLP's first, nothing beside it."""
+    rng, N, C = np.random.default_rng(0), batch * shape["tokens"], shape["n_embd"]
+    x, weight = rng.standard_normal((N, C), dtype=np.float32), rng.standard_normal((C, 4 * C), dtype=np.float32)
+    y = np.empty((N, 4 * C), np.float32)
+    if twins.in_use() == "numpy":
+        return lambda: np.matmul(x, weight, out=y)
+    from nanolm.kernels import linear as fast
+    return lambda: fast.product(x, weight, y)
 
 
 def at_once(pool, functions):

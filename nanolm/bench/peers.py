@@ -14,7 +14,7 @@ def missing(*packages, compiler=False):
     """
     absent = [name for name in packages if importlib.util.find_spec(name) is None]
     if absent:
-        return f"{' and '.join(absent)} is not installed. To compare: {INSTALL}"
+        return f"{' and '.join(absent)} {'are' if len(absent) > 1 else 'is'} not installed. To compare: {INSTALL}"
     if compiler and not any(shutil.which(name) for name in ("g++", "c++", "clang++", "cl")):
         return "it needs a C++ compiler, and there is none. On Debian or Ubuntu: apt install g++"
     return None

@@ -141,11 +141,14 @@ def roofline(result):
     found, rates = layers_bench.points(result), result["rates"]
     intensity = [x for _, _, x, _ in found]
     low, high = (min(intensity) / 2, 2 * max(intensity)) if found else (0.1, 100)
+    flat = max(rates.get("products", 0), rates.get("own product", 0))
     for name, style in (("memory", "-"), ("caches", ":")):
         if name in rates:
-            knee = rates["products"] / rates[name]
-            axes.plot([low, knee, high], [low * rates[name] / 1e9] + 2 * [rates["products"] / 1e9], style, color=COLORS["limit"],
-                      label=f"{name}: {rates[name] / 1e9:,.0f} GB/s, products: {rates['products'] / 1e9:,.0f} GFLOP/s")
+            axes.plot([low, flat / rates[name], high], [low * rates[name] / 1e9] + 2 * [flat / 1e9], style, color=COLORS["limit"],
+                      label=f"{name}: {rates[name] / 1e9:,.0f} GB/s, products: {flat / 1e9:,.0f} GFLOP/s")
+    if flat > rates.get("products", flat):
+        axes.axhline(rates["products"] / 1e9, color=COLORS["limit"], linewidth=0.8, linestyle="--",
+                     label=f"products by NumPy's BLAS, as it is set here: {rates['products'] / 1e9:,.0f} GFLOP/s")
     for layer, way, x, rate in found:
         axes.plot(x, rate / 1e9, "o" if way == "forward" else "s", color=COLORS["ours"], alpha=RATES[way == "backward"])
         axes.annotate(f"{layer}{' back' if way == 'backward' else ''}", (x, rate / 1e9), xytext=(4, 3),

@@ -41,7 +41,7 @@ def run(shape, rounds=7, say=turns.quiet, **options):
             entries |= {SHARED: (running[LIMIT], "shared"), LINEAR: (running[LIMIT], "linear"),
                         READ: (running[LIMIT], "read"), COPY: (running[LIMIT], "copy")}
         times = turns.warm(entries, left_out, say)
-        say(f"{shape.name} ({shape}): {rounds} rounds, about {turns.duration(times, rounds):.0f} s", lasting=True)
+        say(f"{shape.name} ({shape}): {turns.plan(rounds, turns.duration(times, rounds))}", lasting=True)
         turns.take(entries, left_out, times, rounds, say, **options)
         peaks = {name: contestant.peak() for name, contestant in running.items() if name in times}
         ways = running[LIMIT].run("ways")["value"] if LIMIT in times else {}

@@ -175,6 +175,12 @@ def take(entries, left_out, times, rounds, say=quiet, turn=TURN, pause=PAUSE):
     return times
 
 
+def plan(rounds, seconds):
+    """Return "5 rounds, about 12 s", and what one round is worth."""
+    few = ": too few to tell noise from speed" if rounds < 3 else ""
+    return f"{rounds} round{'s' * (rounds != 1)}{few}, about {seconds:.0f} s"
+
+
 def duration(times, rounds, turn=TURN, pause=PAUSE):
     """Return about how many seconds `take` will need."""
     return rounds * sum(pause + sum(t.runs(turn)) * t.once for t in times.values())

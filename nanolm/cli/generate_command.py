@@ -44,6 +44,7 @@ def command(run, prompt, tokens, temperature, top_k, top_p, repetition_penalty, 
         p, modules = int8.quantize(p), {"model": int8, "cache": int8}
     # In a shell, \n in an argument is two characters; people mean a line break. A text from stdin has its own.
     prompt, stop = read_stdin() if prompt == "-" else prompt.replace("\\n", "\n"), [s.replace("\\n", "\n") for s in stop]
+    load_code(p, config, modules)
     console.write(prompt)
     start = time.perf_counter()
     if beams:
@@ -68,6 +69,14 @@ def refuse_without_effect(beams):
             reason = ("with --beams: beam search draws nothing, it looks for the likeliest text." if beams else
                       "without --beams: it compares the texts that beam search has found.")
             raise click.UsageError(f"--{name.replace('_', '-')} has no effect {reason}")
+
+
+def load_code(p, config, modules):
+    """Make one token: compiled code is loaded when it is first called, which should not count as slow writing."""
+    import numpy as np
+
+    from nanolm.generation import generate
+    list(generate.tokens(p, config, np.zeros(1, np.int64), 1, temperature=0, **modules))
 
 
 def read_stdin():

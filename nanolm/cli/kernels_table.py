@@ -17,8 +17,10 @@ def show():
         chosen = kernels.choose()
     lines = [f"train, generate and eval run on {chosen} here" + {
                  "numba": "; the plain functions: --kernels numpy, or NANOLM_KERNELS=numpy in the environment.",
-                 "numpy": "; the fast twins: " + ("NANOLM_KERNELS=numba in the environment." if kernels.available() else
-                                                  "pip install numba.")}[chosen]]
+                 "numpy": "; the fast twins: " + ("pip install numba." if not kernels.available() else
+                                                  "unset NUMBA_DISABLE_JIT, with which nothing is compiled."
+                                                  if not kernels.compiles() else
+                                                  "NANOLM_KERNELS=numba in the environment.")}[chosen]]
     lines += [f"Note: {note.message}" for note in notes]
     with kernels.using(chosen):
         lines += ["", table.text(["twin of", "functions", "runs now", "compiled", "trick"],

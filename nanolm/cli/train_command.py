@@ -1,7 +1,7 @@
 """`nanolm train`: from a text to a trained model, its loss curve and its own words on the screen."""
 import shutil
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -95,9 +95,14 @@ def begin(corpus_name, preset_name, out, shape, given, encoding, tokenizer_kind,
     say(f"{corpus.name}: {corpus.about}")
     kind = tokenizer_kind or chosen.tokenizer
     size = chosen.vocab_size if kind == "bpe" and vocab_size is None else vocab_size
-    with trainer.bar(True) as bar:
+    with ExitStack() as stack:
+        bars = []
+
         def reporter(what):
             def report(done, total):
+                if not bars:                                # none if all was kept from an earlier run
+                    bars.append(stack.enter_context(trainer.bar(True)))
+                bar = bars[0]
                 bar.total, bar.n = total, done
                 bar.set_description(what, refresh=False)
                 bar.update(0)

@@ -9,7 +9,7 @@
 """
 import difflib
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nanolm.data import own_text, pydocs, tales
@@ -62,8 +62,12 @@ def _bar(progress, label):
     except ImportError:
         yield None
         return
-    with tqdm(desc=label, ascii=True, disable=None, leave=False) as bar:            # disable=None: only on a terminal
+    with ExitStack() as stack:
+        bars = []
+
         def report(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
+            if not bars:                                    # none if all was kept; disable=None: only on a terminal
+                bars.append(stack.enter_context(tqdm(desc=label, ascii=True, disable=None, leave=False)))
+            bars[0].total = total
+            bars[0].update(done - bars[0].n)
         yield report

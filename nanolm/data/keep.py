@@ -1,6 +1,6 @@
 """Keep documents that take seconds to collect in the per-user cache folder, as a convenience that may fail.
 
-The folder is the one that the platform has for this (platformdirs: ~/.cache/nanolm, ~/Library/Caches/nanolm, ...). A
+The folder is the one that the platform has for this (files.cache_folder: ~/.cache/nanolm, ~/Library/Caches/nanolm, ...). A
 file is JSON: the documents, and a checksum of them. It is written whole or not at all. Nothing here is an error: a
 folder that cannot be written keeps nothing, a file that is missing, torn or altered counts as not there, and the
 caller collects again.
@@ -19,10 +19,9 @@ def folder(cache=None):
     if cache is not None and cache is not True:
         return Path(cache)
     try:
-        import platformdirs
-    except ImportError:                                 # a browser need not have it
+        return files.cache_folder()
+    except ImportError:                                 # no platformdirs: a browser need not have it
         return None
-    return Path(platformdirs.user_cache_dir("nanolm", appauthor=False))
 
 
 def read(name, cache=None):

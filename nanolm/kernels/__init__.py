@@ -104,14 +104,22 @@ def available():
 
 
 def default():
-    """Return what NANOLM_KERNELS says, else "numba" where it is installed, else "numpy".
+    """Return what NANOLM_KERNELS says, else "numba" where it is installed and compiles, else "numpy".
 
-    Raises ValueError if NANOLM_KERNELS holds another word.
+    With NUMBA_DISABLE_JIT=1 nothing is compiled: the twins, number by number, would be hundreds of times slower than NumPy.
     """
+    return asked_for() or ("numba" if available() and compiles() else "numpy")
+
+
+def asked_for():
+    """Return the word in NANOLM_KERNELS if it is one of BACKENDS, else "": `import nanolm` has warned that it is ignored."""
     asked = os.environ.get("NANOLM_KERNELS", "")
-    if asked and asked not in BACKENDS:
-        raise ValueError(f'the environment variable NANOLM_KERNELS is {asked!r}; it must be "numba" or "numpy".')
-    return asked or ("numba" if available() else "numpy")
+    return asked if asked in BACKENDS else ""
+
+
+def compiles():
+    """Return whether Numba compiles, or was told not to by NUMBA_DISABLE_JIT."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
 
 def choose(asked=""):
@@ -121,11 +129,14 @@ def choose(asked=""):
     twin belongs. Asked for by name, here or by NANOLM_KERNELS, that is an error: ImportError, RuntimeError or ValueError.
     """
     name = asked or default()
+    if name == "numba" and not compiles():
+        warnings.warn("NUMBA_DISABLE_JIT is set, so the fast kernels are not compiled: they run as plain Python, hundreds of "
+                      "times slower than NumPy. That is for stepping through them; unset it for all else.", stacklevel=2)
     try:
         with using(name):
             return name
     except Exception as error:                          # what a damaged Numba raises is anybody's guess
-        if asked or os.environ.get("NANOLM_KERNELS"):
+        if asked or asked_for():
             if isinstance(error, (ImportError, RuntimeError, ValueError)):
                 raise
             raise ImportError(f"Numba is installed, but cannot be imported ({error!r}). Install it again, or choose the "

@@ -1,7 +1,7 @@
 """AdamW, fast: one pass over the weight, its gradient and the two averages.
 
 A step reads w, g, m and v and writes w, m and v: 28 bytes a parameter, and memory is what it waits for. NumPy's lines
-go through memory twelve times; here it is once, on all cores. The formulas are those of training/optimizers/adamw.py.
+make fourteen passes; here it is one, on all cores. The formulas are those of training/optimizers/adamw.py.
 
 Tested    tests/kernels/test_twins_of_training.py, and everything that holds the plain optimizer.
 """

@@ -34,14 +34,14 @@ import contextlib
 import functools
 import hashlib
 import os
-import tempfile
 import threading
 from pathlib import Path
 
 import numba
 import numpy as np
-import platformdirs
 from numba import types
+
+from nanolm import files
 
 SUMS = {"reassoc", "contract"}
 REAL = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
@@ -64,19 +64,14 @@ def folder():
     """Return the folder of the compiled code, as a Path; None if none can be made."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     name = f"kernels-{hashlib.sha256(sources + numba.__version__.encode()).hexdigest()[:12]}"
-    owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    for parent in (lambda: platformdirs.user_cache_path("nanolm"), lambda: Path(tempfile.gettempdir()) / f"nanolm-{owner}"):
-        try:
-            parent = parent()
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (parent / name).mkdir(exist_ok=True)
-            if hasattr(os, "getuid") and parent.stat().st_uid != owner:     # somebody else's code must not run as ours
-                continue
-        except OSError:
-            continue
-        if os.access(parent / name, os.W_OK):
-            return parent / name
-    return None
+    parent = files.cache_folder()
+    if parent is None:
+        return None
+    try:
+        (parent / name).mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return parent / name if os.access(parent / name, os.W_OK) else None
 
 
 def compiled(function=None, **flags):

@@ -6,6 +6,8 @@ by which a system that shuts down or a batch queue asks a program to end, is tre
 
 Tested    tests/test_resume.py.
 """
+import contextlib
+import os
 import signal
 import threading
 
@@ -26,6 +28,8 @@ class Watch:
 
     def remember(self, number, frame):
         self.pressed = True
+        with contextlib.suppress(OSError):              # (not print: it may have been interrupted itself)
+            os.write(2, b"\nFinishing what has begun, then saving. Ctrl-C again stops at once.\n")
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -15,6 +15,7 @@ Tested    tests/test_run_folder.py, tests/test_trainer.py.
 """
 import json
 import math
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,6 +99,10 @@ def write(run):
 def check_free(folder):
     """Raise FileExistsError unless a new run may be written to folder: missing, empty, or begun but never trained."""
     if not folder.exists():
+        above = next(path for path in folder.absolute().parents if path.exists())
+        if not os.access(above, os.W_OK):
+            raise PermissionError(f"the folder {folder} cannot be made, because {above} cannot be written. Choose another place: "
+                                  f"--out FOLDER.")
         return
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; a run needs a folder. Choose another name.")

@@ -28,7 +28,7 @@ def test_attention_has_the_same_answers_and_gradients():
 def test_every_layer_has_its_counterpart():
     from nanolm.bench import layers, ours_layers, torch_layers
     mine, its = ours_layers.prepare("numpy", SHAPE), torch_layers.prepare(SHAPE)
-    assert set(mine) == set(its) == {f"{layer} {way}" for layer in layers.cases(limits.Shape(**SHAPE))
+    assert set(mine) - {"product alone"} == set(its) == {f"{layer} {way}" for layer in layers.cases(limits.Shape(**SHAPE))
                                      for way in layers.ways(layer)}
     assert all(function() >= 1 for function in its.values())
 
