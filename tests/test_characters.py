@@ -187,10 +187,10 @@ def test_a_changed_character(tmp_path, saved):
 
 
 def test_another_type(tmp_path):
-    store.write(tmp_path, {"type": "wordpiece"})
-    with pytest.raises(ValueError, match="'wordpiece'.*characters, bpe"):
+    store.write(tmp_path, {"type": "unigram"})
+    with pytest.raises(ValueError, match="'unigram'.*characters, bpe"):
         text.load(tmp_path)
-    with pytest.raises(ValueError, match="type 'wordpiece', not 'characters'"):
+    with pytest.raises(ValueError, match="type 'unigram', not 'characters'"):
         Characters.load(tmp_path)
 
 

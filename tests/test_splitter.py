@@ -2,23 +2,15 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nanolm.text import byte_alphabet, splitter, unicode16
+from nanolm.text import byte_alphabet, ranges, splitter, unicode16
 
 ANY_STR = st.text(st.one_of(st.characters(), st.integers(0xD800, 0xDFFF).map(chr)))      # lone surrogates and NUL too
 TRICKY = st.text(st.sampled_from(list("aZ\u00e9\u4e2d1\u00b2\u0663.'-\u2019 \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0"
-                                      "\u2003\u2028\u200b\u200d\ufeff\u0301\ufe0f\U0001f600\ue000\ud800\x00stvrelmd")))
-
-
-def code_points(table):
-    """The entries of a table of unicode16.py, one integer each."""
-    result = []
-    for entry in table.split():
-        first, _, last = entry.partition("-")
-        result += range(int(first, 16), int(last or first, 16) + 1)
-    return result
+                                      "\u2003\u2028\u200b\u200d\ufeff\u0301\ufe0f\U0001f600\ue000\ud800\x00stvrelmd"
+                                      "!S\U00011de3")))
 
 
 # ---- byte_alphabet.py
@@ -33,7 +25,7 @@ def test_byte_alphabet():
 # ---- unicode16.py and splitter.py
 
 def test_unicode_classes():
-    spaces, letters, numbers = map(code_points, (unicode16.SPACES, unicode16.LETTERS, unicode16.NUMBERS))
+    spaces, letters, numbers = map(ranges.code_points, (unicode16.SPACES, unicode16.LETTERS, unicode16.NUMBERS))
     assert (len(spaces), len(letters), len(numbers)) == (25, 141028, 1911)
     classes = [set(spaces), set(letters), set(numbers)]
     assert len(set.union(*classes)) == 25 + 141028 + 1911                    # no code point twice
@@ -67,17 +59,35 @@ def test_split_by_hand(s, pieces):
     assert splitter.split(s) == pieces
 
 
-def test_ascii_is_split_by_either_expression_alike():
-    everything = "".join(a + b + c for a in map(chr, range(128)) for b in " 'a1." for c in map(chr, range(128)))
-    assert splitter.ASCII.findall(everything) == splitter.UNICODE.findall(everything)
+@pytest.mark.parametrize("kind, s, pieces", [
+    ("smollm", "  in 1999", [" ", " in", " ", "1", "9", "9", "9"]), ("smollm", "   7", ["   ", "7"]),
+    ("smollm", "a1's 2", ["a", "1", "'s", " ", "2"]), ("smollm", "x\u00b2\u0663", ["x", "\u00b2", "\u0663"]),
+    ("smollm", "\U00011de3\U00011de4 ", ["\U00011de3", "\U00011de4", " "]),         # digits in Unicode 17
+    ("smollm", "It's  ok.\n\nOk", ["It", "'s", " ", " ok", ".", "\n", "\n", "Ok"]),
+    ("llama3", "  in 1999", [" ", " in", " ", "199", "9"]), ("llama3", "a1234567", ["a", "123", "456", "7"]),
+    ("llama3", "(see) IT'S \"so\"", ["(see", ")", " IT", "'S", " \"", "so", "\""]),
+    ("llama3", "ok!\n\n  x \n y", ["ok", "!\n\n", " ", " x", " \n", " y"]), ("llama3", "a \u00a0", ["a", " \u00a0"]),
+    ("llama3", "it'\u017fab", ["it", "'\u017f", "ab"]), ("llama3", "a\tb\rc", ["a", "\tb", "\r", "c"]),
+    ("gpt2", "(see) IT'S 1999", ["(", "see", ")", " IT", "'", "S", " 1999"])])
+def test_other_kinds_by_hand(kind, s, pieces):
+    assert splitter.split(s, kind) == pieces
 
 
+@pytest.mark.parametrize("kind", splitter.KINDS)
+def test_ascii_is_split_by_either_expression_alike(kind):
+    everything = "".join(a + b + c for a in map(chr, range(128)) for b in " 'a1.\n" for c in map(chr, range(128)))
+    for_ascii, for_any, _ = splitter.expressions(kind)
+    assert for_ascii.findall(everything) == for_any.findall(everything)
+
+
+@pytest.mark.parametrize("kind", splitter.KINDS)
 @given(st.one_of(ANY_STR, TRICKY), st.integers(1, 20))
-def test_split_loses_nothing_and_stretches_change_nothing(s, size):
-    assert "".join(splitter.split(s)) == s
-    parts = list(splitter.stretches(s, size))
+@example("a!\n\nb! \n", 1)
+def test_split_loses_nothing_and_stretches_change_nothing(kind, s, size):
+    assert "".join(splitter.split(s, kind)) == s
+    parts = list(splitter.stretches(s, size, kind))
     assert "".join(parts) == s and all(len(part) >= size for part in parts[:-1])
-    assert [word for part in parts for word in splitter.split(part)] == splitter.split(s)
+    assert [word for part in parts for word in splitter.split(part, kind)] == splitter.split(s, kind)
 
 
 def test_stretches_are_short_where_there_are_spaces():

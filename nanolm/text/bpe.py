@@ -24,14 +24,14 @@ characters, as in tiktoken's encode_ordinary, so that no text can forge the end 
 special token puts its id, tokenizer.special["<|endoftext|>"], where it belongs. decode writes it as its name.
 
 Sources   Sennrich, Haddow, Birch 2016, arXiv:1508.07909; Radford and others 2019, GPT-2, section 2.2 and encoder.py.
-Tested    tests/test_bpe.py; tests/peers/test_tiktoken.py: GPT-2's ids on every code point.
+Tested    tests/test_bpe.py; tests/peers/test_tiktoken.py: GPT-2's ids on every code point; test_bpe_tokenizers.py.
 """
 import operator
 from collections import Counter
 
 import numpy as np
 
-from nanolm.text import bpe_train, byte_alphabet, gpt2_files, merging, splitter, store, utf8
+from nanolm.text import bpe_train, byte_alphabet, gpt2_files, merging, model_ids, special_names, splitter, store, utf8
 
 CACHE_WORDS = 1 << 15       # encoded pre-tokens to remember; then all are forgotten, and it starts anew
 CACHE_LENGTH = 32           # characters of the longest worth remembering: 2 MB for English, 42 MB at the very worst
@@ -43,25 +43,41 @@ class BPE:
     """A vocabulary of the 256 bytes, a list of `merges`, pairs (left id, right id), and names of `special` tokens.
 
     merges    dict (left id, right id) -> id of the token they make      special   dict name -> id
-    Raises ValueError if a merge names a token that does not come before it, or makes one that is there already.
+    split     "gpt2", "smollm" or "llama3": how text is cut first (splitter.py)
+    ids       None, or a model's own ids: one for each of the 256 bytes and each merge, in the order above, None for a
+              byte that has no token, which encode leaves out; then `special` must be a dict name -> id
+    Raises ValueError if a merge names a token that does not come before it, if two make the same token (with `ids`:
+    unless both have the same id), or if the ids do not run from 0 to the last.
     """
 
-    def __init__(self, merges, special=()):
+    def __init__(self, merges, special=(), split="gpt2", ids=None):
         self.merges = {}
-        self._tokens = [bytes([byte]) for byte in byte_alphabet.ORDER]       # id -> bytes
+        spelled = [bytes([byte]) for byte in byte_alphabet.ORDER]            # id -> bytes, before `ids`
         for left, right in merges:
-            if not (0 <= left < len(self._tokens) and 0 <= right < len(self._tokens)):
+            if not (0 <= left < len(spelled) and 0 <= right < len(spelled)):
                 raise ValueError(f"merge {len(self.merges)} joins tokens {left} and {right}, but a merge can only join "
-                                 f"tokens that come before it, 0 to {len(self._tokens) - 1}.")
-            self.merges[left, right] = len(self._tokens)
-            self._tokens.append(self._tokens[left] + self._tokens[right])
-        if len(set(self._tokens)) != len(self._tokens):
+                                 f"tokens that come before it, 0 to {len(spelled) - 1}.")
+            self.merges[left, right] = len(spelled)
+            spelled.append(spelled[left] + spelled[right])
+        if len(self.merges) + 256 != len(spelled) or ids is None and len(set(spelled)) != len(spelled):
             raise ValueError("two merges make the same token; each token must be made by one merge.")
-        _check_special(special)
-        self.special = {name: len(self._tokens) + i for i, name in enumerate(special)}
-        if len(self.special) != len(special):
+        special_names.checked(special)
+        if len(set(special)) != len(special):
             raise ValueError(f"two special tokens have the same name: {list(special)}.")
-        self._tokens += [name.encode("utf-8") for name in special]
+        self.ids, self._again = None, {}                                     # a token's later merges -> its first
+        if ids is None:
+            special = {name: len(spelled) + i for i, name in enumerate(special)}
+            self._tokens = spelled + [name.encode("utf-8") for name in special]          # id -> bytes
+        else:
+            self.ids = list(ids)
+            self._tokens = model_ids.tokens(spelled, self.ids, special)
+            first = {token: i for i, token in reversed(list(enumerate(spelled)))}
+            self._again = {i: first[token] for i, token in enumerate(spelled) if first[token] != i}
+        self._byte_id = {byte: i for byte, i in _BYTE_ID.items() if self.ids is None or self.ids[i] is not None}
+        self.split = split
+        splitter.expressions(split)                                          # refuses an unknown one
+        self.special = dict(special)
+        self._names = special_names.expression(self.special)
         self._cache = {}                                                     # pre-token -> tuple of ids
 
     @classmethod
@@ -72,7 +88,7 @@ class BPE:
         special. The same text gives the same tokenizer anywhere. progress(done, total), if given, is called after each
         merge. Raises TypeError if vocab_size is not an integer, ValueError if it is too small.
         """
-        _check_special(special)
+        special_names.checked(special)
         try:
             n_merges = operator.index(vocab_size) - 256 - len(special)
         except TypeError:
@@ -100,23 +116,44 @@ class BPE:
         """How many tokens there are: ids run from 0 to vocab_size - 1."""
         return len(self._tokens)
 
-    def encode(self, text):
-        """Return the ids of the str `text`, int32 (T,). Everything is ordinary text, names of special tokens too."""
+    def encode(self, text, special=False):
+        """Return the ids of the str `text`, int32 (T,). Everything is ordinary text, names of special tokens too;
+        with special=True each name becomes its id, and what is between two names is encoded by itself."""
+        utf8.text_checked(text)
         arrays = [np.zeros(0, dtype=np.int32)]
-        for stretch in splitter.stretches(utf8.text_checked(text)):
-            ids = []
-            for word in splitter.split(stretch):
-                ids.extend(self._cache.get(word) or self._encode_word(word))
-            arrays.append(np.array(ids, dtype=np.int32))
+        for i, part in enumerate(self._names.split(text) if special else [text]):
+            if i % 2 == 1:                                                   # text, name, text, name, ..., text
+                arrays.append(np.array([self.special[part]], dtype=np.int32))
+                continue
+            for stretch in splitter.stretches(part, kind=self.split):
+                ids = []
+                for word in splitter.split(stretch, self.split):
+                    ids.extend(self._cache.get(word) or self._encode_word(word))
+                arrays.append(np.array(ids, dtype=np.int32))
         return np.concatenate(arrays)
 
     def _encode_word(self, word):
-        ids = tuple(merging.merge(_byte_ids(word), self.merges))
+        ids = tuple(self.merged(utf8.to_bytes(word)))
         if len(word) <= CACHE_LENGTH:
             if len(self._cache) >= CACHE_WORDS:
                 self._cache.clear()
             self._cache[word] = ids
         return ids
+
+    def merged(self, data):
+        """Return the ids that the bytes of one pre-token merge to, a list; bytes without a token are left out."""
+        known = [self._byte_id[byte] for byte in data if byte in self._byte_id]
+        ids = merging.merge(known, self.merges, self._again)
+        return ids if self.ids is None else [self.ids[i] for i in ids]
+
+    @property
+    def missing(self):
+        """The bytes that have no token, and that encode leaves out: none, but for some models' own ids."""
+        return bytes([byte for byte in range(256) if byte not in self._byte_id])
+
+    def id_of(self, name):
+        """Return the id of a special token. Raises KeyError with a sentence if there is none of this name."""
+        return special_names.id_of(self.special, name)
 
     def decode(self, ids):
         """Return the str of `ids`, any 1-D sequence of integers; special tokens are written as their names.
@@ -132,21 +169,23 @@ class BPE:
 
     def save(self, folder):
         """Write folder/tokenizer.json, whole or not at all: the merges as GPT-2 writes them, and the special names."""
-        lines = [" ".join(byte_alphabet.show(self._tokens[i]) for i in pair) for pair in self.merges]
-        store.write(folder, {"type": "bpe", "merges": lines, "special": list(self.special)})
+        spelled = [bytes([byte]) for byte in byte_alphabet.ORDER]
+        lines = []
+        for left, right in self.merges:
+            lines.append(f"{byte_alphabet.show(spelled[left])} {byte_alphabet.show(spelled[right])}")
+            spelled.append(spelled[left] + spelled[right])
+        content = {"type": "bpe", "merges": lines, "special": list(self.special)}
+        if self.split != "gpt2":
+            content["split"] = self.split
+        if self.ids is not None:
+            content.update(special=self.special, ids=self.ids)
+        store.write(folder, content)
 
     @classmethod
     def load(cls, folder):
         """Return the tokenizer that `save` wrote. Raises FileNotFoundError or ValueError, naming the file."""
-        return store.build(folder, "bpe", lambda content: cls(gpt2_files.pairs(content["merges"]), content["special"]))
-
-
-def _check_special(special):
-    if isinstance(special, str):
-        raise TypeError(f"special must be a list of names, but came as the str {special!a}. Write [{special!a}].")
-    for name in special:
-        if not isinstance(name, str) or not name or any("\ud800" <= character <= "\udfff" for character in name):
-            raise ValueError(f"the name of a special token must be a str of whole characters, but one is {name!a}.")
+        return store.build(folder, "bpe", lambda content: cls(
+            gpt2_files.pairs(content["merges"]), content["special"], content.get("split", "gpt2"), content.get("ids")))
 
 
 def _byte_ids(word):

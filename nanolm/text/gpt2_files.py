@@ -52,7 +52,7 @@ def pairs(lines):
         if len(parts) != 2 or parts[0] not in ids or parts[1] not in ids:
             raise ValueError(f"merge {len(result)}, {line!a}, is not two tokens known by then with a space between.")
         result.append((ids[parts[0]], ids[parts[1]]))
-        ids["".join(parts)] = 255 + len(result)                             # the first merge makes token 256
+        ids.setdefault("".join(parts), 255 + len(result))                   # the first merge makes token 256
     return result
 
 

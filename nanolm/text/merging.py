@@ -19,9 +19,12 @@ import heapq
 from itertools import pairwise
 
 
-def merge(ids, merges):
-    """Return the list `ids` with every merge applied that can be, as a new list."""
-    ids = list(ids)
+def merge(ids, merges, again=None):
+    """Return the list `ids` with every merge applied that can be, as a new list.
+
+    again: where two merges make the same token, the number of the second -> the id of the token, the first's number.
+    """
+    ids, again = list(ids), again or {}
     end = len(ids)
     left = list(range(-1, end - 1))                          # place of the token before; -1: none
     right = list(range(1, end + 1))                          # place of the token after; end: none
@@ -33,7 +36,7 @@ def merge(ids, merges):
         j = right[i]
         if j == end or merges.get((ids[i], ids[j])) != joined:
             continue                                         # out of date: one of the two was merged meanwhile
-        ids[i], ids[j] = joined, None                        # the token at i takes in the one on its right, at j
+        ids[i], ids[j] = again.get(joined, joined), None     # the token at i takes in the one on its right, at j
         right[i] = right[j]
         if right[i] < end:
             left[right[i]] = i

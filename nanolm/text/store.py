@@ -1,6 +1,6 @@
 """The file a tokenizer is kept in: tokenizer.json, readable by a person, with a checksum.
 
-    {"type": "characters" or "bpe",  ... what the type needs ...,  "checksum": 1234567890}
+    {"type": "characters", "bpe" or "wordpiece",  ... what the type needs ...,  "checksum": 1234567890}
 
 A model trained with one vocabulary babbles with another that differs in a single entry, and nothing else would notice.
 So the file carries the CRC-32 of its own content, and a file changed by one letter is refused. CRC-32 finds accidents;
@@ -49,7 +49,7 @@ def build(folder, kind, make):
     content = read(folder)
     if content["type"] != kind:
         raise ValueError(f"{path(folder)} holds a tokenizer of type {content['type']!r}, not {kind!r}. "
-                         f"nanolm.text.load(folder) reads either.")
+                         f"nanolm.text.load(folder) reads any type.")
     try:
         return make(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
