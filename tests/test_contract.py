@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from nanolm import gradcheck
 from nanolm.gradcheck import cases
-from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, grouped, layernorm, linear,
-                           llama_block, masks, mlp, multihead, positions, rmsnorm, rotary, silu, softmax, swiglu)
-from nanolm.models import gpt2, llama
+from nanolm.layers import (attention, block, cross_entropy, decoder_block, dropout, embedding, gelu, grouped, layernorm, linear,
+                           llama_block, masks, mlp, multihead, pooler, positions, relu, rmsnorm, rotary, silu, softmax, swiglu,
+                           tanh)
+from nanolm.models import bert, bert_pretraining, bert_sequence, bert_span, bert_token, gpt2, llama
 from nanolm.params import flatten
 
 BOTH_BACKENDS = True
@@ -41,7 +42,7 @@ def arguments(layer, draw, rng, dtype):
     if layer in (gelu, softmax):
         return (x,), {"form": draw(st.sampled_from(["tanh", "erf"]))} if layer is gelu else {"axis": draw(
             st.integers(-x.ndim, x.ndim - 1))}, (x,)
-    if layer is silu:
+    if layer in (silu, relu, tanh):
         return (x,), {}, (x,)
     if layer is rotary:
         x = floats(rng, dtype, *draw(st.lists(size, min_size=0, max_size=2)), T, 2 * H)
@@ -68,6 +69,9 @@ def arguments(layer, draw, rng, dtype):
     if layer is cross_entropy:
         targets = np.where(rng.random(x.shape[:-1]) < 0.3, -100, rng.integers(0, C, x.shape[:-1]))
         return (x, targets), {"label_smoothing": draw(st.sampled_from([0.0, 0.1]))}, (x,)
+    if layer is pooler:
+        args = (floats(rng, dtype, B, T, C), parameters(cases.dense(rng, C, C), dtype))
+        return args, {}, args
     options = {"dropout": draw(st.sampled_from([0.0, 0.4])), "rng": np.random.default_rng(0)}
     if layer in (grouped, llama_block):
         G, D = draw(st.integers(1, 2)), 2 * draw(st.integers(1, 2))
@@ -90,7 +94,12 @@ def arguments(layer, draw, rng, dtype):
     p = {"ln_1": cases.norm(rng, C), "attn": cases.heads(rng, C), "ln_2": cases.norm(rng, C),
          "mlp": {"c_fc": cases.dense(rng, C, V), "c_proj": cases.dense(rng, V, C)}}
     p = parameters(p, dtype)
-    form = draw(st.sampled_from(["tanh", "erf"]))
+    form = draw(st.sampled_from(["tanh", "erf", "relu"]))
+    if layer is decoder_block:
+        p |= parameters({"cross_attn": cases.heads(rng, C), "ln_3": cases.norm(rng, C)}, dtype)
+        memory, options["norm"] = floats(rng, dtype, B, S, C), draw(st.sampled_from(["pre", "post"]))
+        options["memory_mask"] = draw(st.sampled_from([None, masks.padding(rng.integers(0, S + 1, B), S)]))
+        return (x, memory, p, H), {**options, "form": form}, (x, memory, p)
     if layer is mlp:
         return (x, p["mlp"]), {"form": form}, (x, p["mlp"])
     return (x, p, H), {**options, "form": form, "norm": draw(st.sampled_from(["pre", "post"]))}, (x, p)
@@ -132,7 +141,8 @@ def assert_like(gradient, argument):
 
 
 LAYERS = [linear, gelu, softmax, embedding, positions, layernorm, dropout, cross_entropy, attention, multihead, mlp,
-          block, rmsnorm, silu, rotary, swiglu, grouped, llama_block]
+          block, rmsnorm, silu, rotary, swiglu, grouped, llama_block, tanh, pooler, relu, decoder_block]
+MODELS = [gpt2, llama, bert_pretraining, bert_sequence, bert_token, bert_span]
 quick = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -164,7 +174,7 @@ def test_contract(layer, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("model", [gpt2, llama], ids=["gpt2", "llama"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__.rsplit(".", 1)[-1])
 def test_contract_of_a_model(model, dtype):
     @quick
     @given(st.data(), st.integers(0, 2**32 - 1))
@@ -174,10 +184,15 @@ def test_contract_of_a_model(model, dtype):
         V, block_size, L = draw(st.integers(1, 9)), T + draw(st.integers(0, 3)), draw(st.integers(1, 3))
         if model is gpt2:
             config = gpt2.Config(V, block_size, L, H, 2 * H, dropout=draw(st.sampled_from([0.0, 0.2])))
-        else:
+        elif model is llama:
             config = llama.Config(V, block_size, L, 2 * H, 2, 4 * H, 5, tied=draw(st.booleans()))
+        else:
+            config = bert.Config(V, block_size, L, H, 2 * H, 5, n_class=V, dropout=draw(st.sampled_from([0.0, 0.2])),
+                                 pooler=model is bert_sequence or draw(st.booleans()))
         p = model.init(config, rng, dtype)
         ids, targets = rng.integers(0, config.vocab_size, (2, draw(size), T))
+        if model in (bert_sequence, bert_span):
+            targets = targets[:, 0] if model is bert_sequence else rng.integers(0, T, (len(ids), 2))
         before = copy((p, ids, targets))
         loss, cache = model.forward(p, ids, targets, config, rng=draw(st.sampled_from([None, np.random.default_rng(0)])))
         assert np.asarray(loss).dtype == dtype and np.ndim(loss) == 0 and np.isfinite(loss)
@@ -190,16 +205,24 @@ def test_contract_of_a_model(model, dtype):
         assert_same(first, dp)
         assert_same(before, (p, ids, targets))
         assert_same(cache_before, cache)
-        assert model.logits(p, ids, config).dtype == dtype
+        z = model.logits(p, ids, config)
+        assert all(one is None or one.dtype == dtype for one in (z if isinstance(z, tuple) else (z,)))
     holds()
 
 
 # What calls what. Each pair: swapping the second's functions must change the first's results (rule 3).
 CALLS = [(upper, lower) for upper, lowers in {
     "gpt2": "embedding positions dropout block layernorm linear cross_entropy multihead attention softmax mlp gelu",
-    "block": "layernorm multihead mlp dropout", "multihead": "linear attention", "mlp": "linear gelu",
+    "block": "layernorm multihead mlp dropout", "decoder_block": "layernorm multihead mlp dropout relu",
+    "seq2seq": "embedding positions dropout block decoder_block layernorm linear cross_entropy multihead attention mlp relu",
+    "multihead": "linear attention", "mlp": "linear gelu",
     "attention": "softmax dropout", "swiglu": "linear silu", "grouped": "linear rotary attention softmax",
-    "llama_block": "rmsnorm grouped swiglu", "llama": "embedding llama_block rmsnorm linear cross_entropy rotary silu"}.items() for lower in lowers.split()]
+    "llama_block": "rmsnorm grouped swiglu", "llama": "embedding llama_block rmsnorm linear cross_entropy rotary silu",
+    "pooler": "linear tanh",                 # not positions: a layer norm follows it, which sees no factor of 1.5
+    "bert_pretraining": "embedding dropout block layernorm linear cross_entropy gelu pooler tanh",
+    "bert_sequence": "embedding dropout block layernorm linear cross_entropy pooler tanh attention",
+    "bert_token": "embedding dropout block layernorm linear cross_entropy multihead mlp",
+    "bert_span": "embedding dropout block layernorm linear cross_entropy softmax gelu"}.items() for lower in lowers.split()]
 
 
 @pytest.mark.parametrize("upper, lower", CALLS)

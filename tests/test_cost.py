@@ -8,7 +8,8 @@ from nanolm.models import cost, gpt2
 
 CONFIGS = [gpt2.Config(vocab_size=13, block_size=9, n_layer=3, n_head=2, n_embd=8),
            gpt2.Config(vocab_size=40, block_size=7, n_layer=1, n_head=5, n_embd=10),
-           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, dropout=0.2)]
+           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, dropout=0.2),
+           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, norm="post")]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -41,7 +42,7 @@ class Counting(np.ndarray):
         return out[0] if out else result.view(Counting) if isinstance(result, np.ndarray) else result
 
 
-@pytest.mark.parametrize("config", CONFIGS[:2])
+@pytest.mark.parametrize("config", CONFIGS[:2] + CONFIGS[3:])
 @pytest.mark.parametrize("B, T", [(1, 7), (3, 5), (2, 1)])
 def test_flops_are_the_matrix_products_that_run(config, B, T):
     p = gpt2.init(config, np.random.default_rng(0))

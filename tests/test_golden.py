@@ -6,7 +6,7 @@ import pytest
 
 from nanolm import params
 from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, grouped, layernorm, linear, mlp,
-                           multihead, positions, rmsnorm, rotary, silu, softmax, swiglu)
+                           multihead, pooler, positions, relu, rmsnorm, rotary, silu, softmax, swiglu, tanh)
 from nanolm.models import gpt2, llama
 
 BOTH_BACKENDS = True
@@ -32,11 +32,13 @@ PLAIN = {
     "attention_any": (attention, ["q", "k", "v"], {}),
     "rmsnorm": (rmsnorm, ["x", "weight"], {}),
     "silu": (silu, ["x"], {}),
+    "relu": (relu, ["x"], {}),
     "rotary": (rotary, ["x"], {}),
+    "tanh": (tanh, ["x"], {}),
 }
 COMPOSITES = {"multihead_self": (multihead, {}), "multihead_cross": (multihead, {}), "mlp": (mlp, {}),
               "block_pre": (block, {"mask": "causal"}), "block_post": (block, {"mask": "causal"}),
-              "swiglu": (swiglu, {}), "grouped": (grouped, {"mask": "causal"})}
+              "swiglu": (swiglu, {}), "grouped": (grouped, {"mask": "causal"}), "pooler": (pooler, {})}
 
 
 def read(name):
@@ -94,6 +96,9 @@ WHOLE = {"gpt2": (gpt2, gpt2.Config(vocab_size=13, block_size=7, n_layer=2, n_he
          "llama": (llama, llama.Config(vocab_size=13, block_size=7, n_layer=2, n_head=4, n_kv_head=2, n_embd=8, n_hidden=10,
                                        base=50.0))}
 
+BERT = ("bert_pretraining", "bert_sequence", "bert_token", "bert_span")            # compared in test_bert.py
+SEQ2SEQ = ("decoder_block_post", "decoder_block_pre", "seq2seq_post", "seq2seq_pre")    # in the tests of these names
+
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_logits_loss_and_every_gradient(name):
@@ -110,4 +115,4 @@ def test_logits_loss_and_every_gradient(name):
 
 
 def test_every_golden_file_is_used():
-    assert {file.stem for file in GOLDEN.glob("*.npz")} == {*PLAIN, *COMPOSITES, *WHOLE, "dropout"}
+    assert {file.stem for file in GOLDEN.glob("*.npz")} == {*PLAIN, *COMPOSITES, *WHOLE, *BERT, *SEQ2SEQ, "dropout"}

@@ -5,6 +5,7 @@
     window      what the model sees when the text outgrows its context
     generate    a stream of token ids
     beam        several texts at once, the likeliest wins
+    translate   the same for a model that was given a source text: seq2seq
     stopping    stop strings that straddle tokens, and half characters
     text        a prompt in, text out, as it is made
     console     write any text to any terminal

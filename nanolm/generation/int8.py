@@ -94,7 +94,7 @@ def empty(q, config, batch_size=1):
 
 def extend(q, ids, kv, config, last=False):
     """Append ids (B, T) to kv and return the logits of the new positions; arguments and errors as in kv_cache.extend."""
-    p = {"wte": _floats(q["wte"], axis=1), "wpe": q["wpe"], "h": _Blocks(q["h"]), "ln_f": q["ln_f"]}
+    p = {**q, "wte": _floats(q["wte"], axis=1), "h": _Blocks(q["h"])}
     return kv_cache.extend(p, ids, kv, config, last)
 
 

@@ -21,7 +21,7 @@ wpe[t] is inside x^0_t, so a token that moves from position t to t - 1 has other
 
     ids (B, T) new tokens     keys, values (L, B, H, S, D), the first `length` of the S positions are filled
 
-Tested    tests/test_kv_cache.py, against gpt2.logits at every position.
+Tested    tests/test_kv_cache.py, tests/test_gpt.py, against gpt2.logits at every position.
 """
 from dataclasses import dataclass
 
@@ -97,22 +97,33 @@ def extend(p, ids, kv, config, last=False):
     x, _ = embedding.forward(ids, p["wte"]["weight"])                   # (B, T, C)
     x, _ = positions.forward(x, p["wpe"]["weight"], offset=start)
     for l in range(config.n_layer):
-        p_l = p["h"][str(l)]                                            # block.forward, pre-norm, line by line
-        n, _ = layernorm.forward(x, **p_l["ln_1"], eps=config.eps)
-        x = x + _attend(n, p_l["attn"], kv.keys[l], kv.values[l], start, config.n_head, mask)
-        n, _ = layernorm.forward(x, **p_l["ln_2"], eps=config.eps)
-        m, _ = mlp.forward(n, p_l["mlp"])
-        x = x + m
+        p_l = p["h"][str(l)]                                            # block.forward, line by line
+        n = before(x, p_l["ln_1"], config)
+        x = x + attend(n, p_l["attn"], kv.keys[l], kv.values[l], start, config.n_head, mask)
+        x = after(x, p_l["ln_1"], config)
+        m, _ = mlp.forward(before(x, p_l["ln_2"], config), p_l["mlp"])
+        x = after(x + m, p_l["ln_2"], config)
     kv.length = stop                                                    # last: an error on the way leaves kv as it was
 
     if last:
         x = x[:, -1:]
-    x, _ = layernorm.forward(x, **p["ln_f"], eps=config.eps)
+    if config.norm == "pre":
+        x, _ = layernorm.forward(x, **p["ln_f"], eps=config.eps)
     logits, _ = linear.forward(x, p["wte"]["weight"].T)                 # (B, T, V), the tied embedding
     return logits
 
 
-def _attend(x, p, keys, values, start, n_head, mask):
+def before(x, p, config):
+    """Return what goes into a branch of a block: x, layer-normed if the block norms first (config.norm "pre")."""
+    return layernorm.forward(x, **p, eps=config.eps)[0] if config.norm == "pre" else x
+
+
+def after(x, p, config):
+    """Return what x, with a branch's answer added, goes on as: layer-normed if the block norms last ("post")."""
+    return x if config.norm == "pre" else layernorm.forward(x, **p, eps=config.eps)[0]
+
+
+def attend(x, p, keys, values, start, n_head, mask):
     """multihead.forward for x (B, T, C), with the keys and values of the tokens before `start` taken from the cache."""
     stop = start + x.shape[1]
     packed, _ = linear.forward(x, **p["c_attn"])                        # (B, T, 3C)

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nanolm.gradcheck import cases_composites, cases_layers, cases_llama, checker, models
+from nanolm.gradcheck import cases_bert, cases_composites, cases_layers, cases_llama, cases_seq2seq, checker, models
 from nanolm.gradcheck.draws import bare, dense, gated, groups, heads, norm, randomised  # noqa: F401  (for tests and lessons)
 
-BUILDERS = {**cases_layers.BUILDERS, **cases_composites.BUILDERS, **cases_llama.BUILDERS}
-MODELS = (*cases_composites.MODELS, *cases_llama.MODELS)
+BUILDERS = {**cases_layers.BUILDERS, **cases_composites.BUILDERS, **cases_llama.BUILDERS, **cases_bert.BUILDERS,
+            **cases_seq2seq.BUILDERS}
+MODELS = (*cases_composites.MODELS, *cases_llama.MODELS, *cases_bert.MODELS, *cases_seq2seq.MODELS)
 
 
 @dataclass(frozen=True)

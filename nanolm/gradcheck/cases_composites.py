@@ -29,6 +29,7 @@ def _mlp(rng):
         yield form, (rng.standard_normal((2, 3, 4)), p), {"form": form}
     yield "square", (rng.standard_normal((4, 4)), {"c_fc": dense(rng, 4, 4), "c_proj": dense(rng, 4, 4)}), {}
     yield "narrow", (rng.standard_normal((6, 5)), {"c_fc": dense(rng, 5, 3), "c_proj": dense(rng, 3, 5)}), {"form": "erf"}
+    yield "relu", (rng.standard_normal((2, 3, 4)), {"c_fc": dense(rng, 4, 7), "c_proj": dense(rng, 7, 4)}), {"form": "relu"}
 
 
 def _block(rng):
@@ -58,6 +59,7 @@ def _gpt2(rng):
     p = randomised(gpt2.init(gpt2.Config(5, 3, 1, 2, 4), rng), rng)
     yield "one token", (p, np.array([[2]]), np.array([[4]]), gpt2.Config(5, 3, 1, 2, 4)), {}
     yield "three blocks, dropout", example(gpt2.Config(10, 6, 3, 3, 6, dropout=0.2), 5), {"rng": np.random.default_rng(7)}
+    yield "post-norm, as GPT", example(gpt2.Config(9, 6, 2, 2, 4, norm="post"), 4), {}
 
 
 BUILDERS = {"multihead": _multihead, "mlp": _mlp, "block": _block, "gpt2": _gpt2}

@@ -118,7 +118,8 @@ def in_float32(f, x, y):
         short = x.astype(np.float32).astype(np.float64)
         if y.dtype != np.float64 or (short == x).all() or not np.array_equal(f(short), y):
             return False
-        return bool((f(short * (1 + 4e-7)) != y)[np.asarray(y != 0)].mean() > 0.5) if (y != 0).any() else False
+        moved = np.abs(f(short * (1 + 4e-7)) - y) > 1e-12 * np.abs(y)       # less is the last bit of a y that x does not reach
+        return bool(moved[np.asarray(y != 0)].mean() > 0.5) if (y != 0).any() else False
 
 
 def extrapolate(at_h, at_h10):

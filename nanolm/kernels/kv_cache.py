@@ -1,8 +1,8 @@
 """Fast decoding: few new tokens, each weight read once, no NumPy call in between; decode.py tells how.
 
-Up to ROWS new tokens (T times B: one text, its beams, a batch of prompts) go through the kernel, a longer prompt through
-the layers: its matrix products are large enough to be fast there. Weights are read where they lie; nothing is copied or
-turned, so a weight that changes in place is seen.
+Up to ROWS new tokens (T times B: one text, its beams, a batch of prompts) go through the kernel; a longer prompt, and any
+tokens of a post-norm model, through the layers: a prompt's matrix products are large enough to be fast there. Weights are
+read where they lie; nothing is copied or turned, so a weight that changes in place is seen.
 
 A function of yours in the place of a layer's (gradcheck.swap, a student's attention) sends everything through the
 layers, so that it is called.
@@ -60,9 +60,12 @@ def fits(ids, kv, config):
     keys, values = kv.keys, kv.values
     if keys.ndim != 5 or not 0 <= kv.length <= keys.shape[3]:
         return False
+    if config.norm != "pre":                            # decode.py norms first, as GPT-2 does
+        return False
     B, room = keys.shape[1], config.block_size - kv.length
     shape = (config.n_layer, B, config.n_head, keys.shape[3], config.n_embd // config.n_head)
-    if any(a.shape != shape or a.dtype != keys.dtype or not a.flags.c_contiguous or not a.flags.writeable for a in (keys, values)):
+    if any(a.shape != shape or a.dtype != keys.dtype or not a.flags.c_contiguous or not a.flags.writeable
+           for a in (keys, values)):
         return False
     return (ids.ndim == 2 and ids.shape[0] == B and 1 <= ids.shape[1] <= room and ids.size <= ROWS
             and all(layer_is_ours(name) for name in LAYERS))

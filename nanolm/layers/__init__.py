@@ -1,7 +1,7 @@
 """The layers, one file each, NumPy only: forward(...) -> y, cache and backward(dy, cache) -> gradients.
 
 Read them in this order: linear, gelu, softmax, embedding, positions, layernorm, dropout, cross_entropy, masks,
-attention, multihead, mlp, block. Each builds on those before it; models/gpt2.py builds on all of them.
+attention, multihead, mlp, block, decoder_block. Each builds on those before it; models/gpt2.py builds on all of them.
 
 The contract that every layer keeps:
 

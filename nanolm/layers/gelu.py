@@ -37,7 +37,7 @@ def forward(x, form="tanh"):
     elif form == "erf":
         share = 0.5 * erf.erfc(x * (-1 / math.sqrt(2)))                     # Phi(x)
     else:
-        raise ValueError(f'form must be "tanh" (as in GPT-2) or "erf" (as in BERT), but it is {form!r}.')
+        raise ValueError(f'form must be "tanh" (as in GPT-2) or "erf" (as in BERT), in an MLP also "relu", but it is {form!r}.')
     return x * share, (x, form, share)
 
 

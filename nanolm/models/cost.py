@@ -9,7 +9,7 @@
     attn     4 C^2 + 4 C            8 N C^2 + 4 N T C           5 N C + H N T     input; q, k, v; P; the heads' answer
     ln_2     2 C                    0                           N C + 2 N
     mlp      2 C F + F + C          4 N C F                     N C + 3 N F       input; GELU's input, share, output
-    ln_f     2 C                    0                           N C + 2 N
+    ln_f     2 C                    0                           N C + 2 N                     not with norm "post"
     head     0, it is wte again     2 N C V                     N C + N V + N     input; logits; the log of their sum
 
 A FLOP is one addition or multiplication. Only matrix products are counted, 2 for each product of two numbers and its
@@ -63,7 +63,9 @@ def rows(config, batch_size=1, n_tokens=None, itemsize=4):
     for i in range(config.n_layer):
         table += [replace(norm, name=f"h.{i}.ln_1"), replace(attn, name=f"h.{i}.attn"),
                   replace(norm, name=f"h.{i}.ln_2"), replace(mlp, name=f"h.{i}.mlp")]
-    return [*table, replace(norm, name="ln_f"), Row("head", 0, 2 * N * C * V, b * (N * C + N * V + N))]
+    if config.norm == "pre":
+        table.append(replace(norm, name="ln_f"))
+    return [*table, Row("head", 0, 2 * N * C * V, b * (N * C + N * V + N))]
 
 
 def total(table):

@@ -5,11 +5,15 @@
     logits = ln_f(x) wte^T                          (B, T, V)     the embedding, used a second time ("tied")
     loss = cross-entropy(logits, targets)           one number, nats a token; targets are the ids, one place on
 
+Its predecessor GPT is the same with post-norm blocks (B2), whose last norm is the last block's: norm "post", and no ln_f.
+
 The dotted names of the parameters, "h.0.attn.c_attn.weight" and so on, are those of the published checkpoint.
 
 Source    Radford et al. 2019, "Language models are unsupervised multitask learners", section 2.3; tied embedding: Press,
-          Wolf 2016, arXiv:1608.05859.
-Derived   notebooks/12_gpt2.ipynb.  Tested  tests/test_gpt2.py, tests/test_golden.py, tests/peers/test_gpt2_torch.py.
+          Wolf 2016, arXiv:1608.05859. GPT: Radford et al. 2018, "Improving language understanding by generative
+          pre-training", section 4.1.
+Derived   notebooks/12_gpt2.ipynb.  Tested  tests/test_gpt2.py, tests/test_golden.py, tests/peers/test_gpt2_torch.py,
+          tests/peers/test_gpt_transformers.py.
 """
 import math
 from dataclasses import dataclass, fields, replace
@@ -29,6 +33,7 @@ class Config:
     n_embd: int = 768                # C, channels a token
     dropout: float = 0.0             # share dropped while training: embedding, attention weights, both branches
     eps: float = 1e-5                # layer norm's
+    norm: str = "pre"                # where a block norms: "pre" (GPT-2) or "post" (GPT), see layers/block.py
 
     def __post_init__(self):
         for field in fields(self):
@@ -42,11 +47,14 @@ class Config:
         check.share("dropout", self.dropout)
         if not check.real("eps", self.eps) > 0:
             raise ValueError(f"eps must be above 0, but it is {self.eps}.")
+        if self.norm not in ("pre", "post"):
+            raise ValueError(f'norm must be "pre" (as in GPT-2) or "post" (as in GPT), but it is {self.norm!r}.')
 
 
 PRESETS = {
     "nano": Config(vocab_size=1024, block_size=128, n_layer=4, n_head=4, n_embd=128),       # minutes on a laptop
     "mini": Config(vocab_size=2048, block_size=256, n_layer=6, n_head=6, n_embd=384),       # an hour on a laptop
+    "gpt": Config(vocab_size=40478, block_size=512, norm="post"),
     "gpt2": Config(),
     "gpt2-medium": Config(n_layer=24, n_head=16, n_embd=1024),
     "gpt2-large": Config(n_layer=36, n_head=20, n_embd=1280),
@@ -72,14 +80,16 @@ def init(config, rng, dtype=np.float32):
     """Return fresh parameters, a nested dict: normal with standard deviation 0.02, gains 1, biases 0.
 
     The two projections that add to the residual stream in each block are divided by sqrt(2 L): 2 L of them are summed,
-    and the sum shall not grow with depth. rng: a numpy.random.Generator; dtype: float32 or float64.
+    and the sum shall not grow with depth. (Post-norm norms it after each: there they are like the others.)
+    rng: a numpy.random.Generator; dtype: float32 or float64.
     """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng must be a numpy.random.Generator, but it is a {type(rng).__name__}. "
                         f"Make one with np.random.default_rng(seed).")
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, but it is {np.dtype(dtype)}.")
-    C, F, residual = config.n_embd, 4 * config.n_embd, 0.02 / math.sqrt(2 * config.n_layer)
+    C, F = config.n_embd, 4 * config.n_embd
+    residual = 0.02 / math.sqrt(2 * config.n_layer) if config.norm == "pre" else 0.02
 
     def normal(*shape, std=0.02):
         return (rng.standard_normal(shape) * std).astype(dtype)
@@ -90,7 +100,7 @@ def init(config, rng, dtype=np.float32):
     def norm():
         return {"weight": np.ones(C, dtype), "bias": np.zeros(C, dtype)}
 
-    return {
+    model = {
         "wte": {"weight": normal(config.vocab_size, C)},
         "wpe": {"weight": normal(config.block_size, C)},
         "h": {str(i): {"ln_1": norm(),
@@ -98,8 +108,8 @@ def init(config, rng, dtype=np.float32):
                        "ln_2": norm(),
                        "mlp": {"c_fc": dense(C, F), "c_proj": dense(F, C, residual)}}
               for i in range(config.n_layer)},
-        "ln_f": norm(),
     }
+    return {**model, "ln_f": norm()} if config.norm == "pre" else model
 
 
 def shapes(config):
@@ -112,8 +122,9 @@ def shapes(config):
     norm = {"weight": (C,), "bias": (C,)}
     block = {"ln_1": norm, "attn": {"c_attn": dense(C, 3 * C), "c_proj": dense(C, C)},
              "ln_2": norm, "mlp": {"c_fc": dense(C, F), "c_proj": dense(F, C)}}
-    return {"wte": {"weight": (config.vocab_size, C)}, "wpe": {"weight": (config.block_size, C)},
-            "h": {str(i): block for i in range(config.n_layer)}, "ln_f": norm}
+    model = {"wte": {"weight": (config.vocab_size, C)}, "wpe": {"weight": (config.block_size, C)},
+             "h": {str(i): block for i in range(config.n_layer)}}
+    return {**model, "ln_f": norm} if config.norm == "pre" else model
 
 
 def forward(p, ids, targets, config, rng=None):
@@ -132,16 +143,17 @@ def backward(cache):                                                        # fo
     c_wte, c_wpe, c_drop, c_blocks, c_norm, c_head, c_loss = cache
     dlogits = cross_entropy.backward(1.0, c_loss)
     dx, dhead, _ = linear.backward(dlogits, c_head)                         # z = linear(x, wte.T)
-    dx, dweight, dbias = layernorm.backward(dx, c_norm)
-    dp_f = {"weight": dweight, "bias": dbias}
-    dblocks = {}
+    dp_f, dblocks = {}, {}
+    if c_norm is not None:                                                  # norm "pre"
+        dx, dweight, dbias = layernorm.backward(dx, c_norm)
+        dp_f = {"ln_f": {"weight": dweight, "bias": dbias}}
     for i in reversed(range(len(c_blocks))):
         dx, dblocks[str(i)] = block.backward(dx, c_blocks[i])
     dx = dropout.backward(dx, c_drop)
     dx, dwpe = positions.backward(dx, c_wpe)
     dwte = embedding.backward_tied(dx, c_wte, dhead.T)                      # wte was used twice: lookup + output
     return {"wte": {"weight": dwte}, "wpe": {"weight": dwpe},
-            "h": {str(i): dblocks[str(i)] for i in range(len(c_blocks))}, "ln_f": dp_f}
+            "h": {str(i): dblocks[str(i)] for i in range(len(c_blocks))}, **dp_f}
 
 
 def logits(p, ids, config):
@@ -160,18 +172,20 @@ def trunk(p, ids, config, rng=None):
     x, c_wpe = positions.forward(x, p["wpe"]["weight"])
     x, c_drop = dropout.forward(x, config.dropout, rng)
     mask = masks.causal(ids.shape[1])
-    c_blocks = []
+    c_blocks, c_norm = [], None
     for i in range(config.n_layer):
-        x, c = block.forward(x, p["h"][str(i)], config.n_head, mask, eps=config.eps, dropout=config.dropout, rng=rng)
+        x, c = block.forward(x, p["h"][str(i)], config.n_head, mask, config.norm, eps=config.eps, dropout=config.dropout,
+                             rng=rng)
         c_blocks.append(c)
-    x, c_norm = layernorm.forward(x, **p["ln_f"], eps=config.eps)
+    if config.norm == "pre":                                                # post-norm blocks have normed x already
+        x, c_norm = layernorm.forward(x, **p["ln_f"], eps=config.eps)
     z, c_head = linear.forward(x, p["wte"]["weight"].T)                     # tied: the table read the other way
     return z, (c_wte, c_wpe, c_drop, c_blocks, c_norm, c_head)
 
 
 def check_parameters(p, config):
     """Raise TypeError or ValueError, with a sentence, unless p are parameters of a model of this config."""
-    check.keys("p", p, ("wte", "wpe", "h", "ln_f"))
+    check.keys("p", p, ("wte", "wpe", "h") + (("ln_f",) if config.norm == "pre" else ()))
     check.keys('p["h"], one entry a block,', p["h"], tuple(str(i) for i in range(config.n_layer)))
     for name, rows in (("wte", config.vocab_size), ("wpe", config.block_size)):
         check.keys(name, p[name], ("weight",))

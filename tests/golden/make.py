@@ -181,8 +181,134 @@ def whole_llama():
                         **{"fixed.ids": ids, "fixed.targets": targets})
 
 
+def bert_layers():
+    x = (draw(3, 20) * 2).detach().requires_grad_()
+    save("tanh", {"x": x}, F.tanh(x))
+    x, w, b = draw(2, 3, 5), draw(5, 5), draw(5)
+    save("pooler", {"x": x, "weight": w, "bias": b}, F.tanh(F.linear(x[:, 0], w.T, b)))
+
+
+def whole_berts():
+    """A file for each head; names and layout are transformers' own (models/bert_names.py), and so are mask and labels."""
+    import transformers
+    B, T, V, C, classes = 3, 6, 13, 8, 3
+    ids, segments, lengths = rng.integers(0, V, (B, T)), np.arange(T) >= rng.integers(2, 5, (B, 1)), np.array([6, 4, 5])
+    tokens = torch.tensor(np.arange(T) < lengths[:, None])
+    words, kinds = np.full((B, T), -100), np.where(tokens, rng.integers(0, classes, (B, T)), -100)
+    words[[0, 0, 1, 2], [1, 3, 2, 4]], kinds[0, 2] = [5, 12, 0, 5], -100
+    follows, texts, places = np.array([0, 1, 1]), np.array([2, 0, 2]), np.array([[1, 4], [3, 3], [0, 2]])
+    for head, name, labels, targets in (
+            ("pretraining", "PreTraining", {"labels": words, "next_sentence_label": follows},
+             {"targets": words, "next_targets": follows}),
+            ("sequence", "SequenceClassification", {"labels": texts}, {"targets": texts}),
+            ("token", "TokenClassification", {"labels": kinds}, {"targets": kinds}),
+            ("span", "QuestionAnswering", {"start_positions": places[:, 0], "end_positions": places[:, 1]}, {"targets": places})):
+        model = getattr(transformers, f"BertFor{name}")(transformers.BertConfig(
+            vocab_size=V, max_position_embeddings=7, num_hidden_layers=2, num_attention_heads=2, hidden_size=C,
+            intermediate_size=10, hidden_dropout_prob=0, attention_probs_dropout_prob=0, pad_token_id=None,
+            num_labels=2 if head == "span" else classes)).double()
+        with torch.no_grad():
+            for tensor in model.parameters():
+                tensor.copy_(torch.tensor(0.4 * rng.standard_normal(tuple(tensor.shape))))
+        out = model(input_ids=torch.tensor(ids), token_type_ids=torch.tensor(segments).long(), attention_mask=tokens.long(),
+                    **{key: torch.tensor(value) for key, value in labels.items()})
+        z, loss = list(out.values())[1:], out.loss
+        if head == "span":                                                      # an answer cannot lie in the padding
+            z = [one.masked_fill(~tokens, -torch.inf) for one in z]
+            loss = sum(F.cross_entropy(one, torch.tensor(places[:, i])) for i, one in enumerate(z)) / 2
+        loss.backward()
+        arrays = {}
+        for key, tensor in model.named_parameters():
+            arrays["in." + key], arrays["grad." + key] = tensor.detach().numpy(), tensor.grad.numpy()
+        np.savez_compressed(HERE / f"bert_{head}.npz", out=loss.detach().numpy(), **arrays,
+                            **{f"logits.{i}": one.detach().numpy() for i, one in enumerate(z)},
+                            **{"fixed.ids": ids, "fixed.segments": segments.astype(int), "fixed.mask": tokens.numpy()},
+                            **{f"fixed.{key}": value for key, value in targets.items()})
+
+
+STACK = [("attn.c_attn.", "self_attn.in_proj_"), ("attn.c_proj.", "self_attn.out_proj."), ("cross_self_attn", "multihead_attn"),
+         ("ln_", "norm"), ("mlp.c_fc", "linear1"), ("mlp.c_proj", "linear2"), ("encoder.h", "encoder.layers"),
+         ("decoder.h", "decoder.layers")]
+
+
+def stacked(names, theirs):
+    """{our name: their tensor} for parameters of PyTorch's Transformer or one of its layers, filled with random numbers."""
+    found = {}
+    for name in names:
+        their_name = name
+        for ours, other in STACK:
+            their_name = their_name.replace(ours, other)
+        found[name] = theirs[their_name]
+        with torch.no_grad():
+            found[name].copy_(torch.tensor(0.5 * rng.standard_normal(tuple(found[name].shape))))
+    assert len(found) == len(theirs)
+    return found
+
+
+def turned(tensors):
+    """The arrays in.* and grad.* of {our name: tensor}; a matrix of a linear layer is (out, in) there: turn it."""
+    arrays = {}
+    for name, tensor in tensors.items():
+        for part, a in (("in.", tensor.detach().numpy()), ("grad.", tensor.grad.numpy())):
+            arrays[part + name] = a if "embed" in name or name in ("x", "memory") else a.T
+    return arrays
+
+
+def decoder_blocks():
+    x = (draw(4, 20) * 2).detach().requires_grad_()
+    save("relu", {"x": x}, F.relu(x))
+    from nanolm import params
+    from nanolm.models import seq2seq
+    B, T, S, C, H, wide = 2, 4, 5, 6, 2, 9
+    names = params.flatten(seq2seq.shapes(seq2seq.Config(n_head=H, n_embd=C, n_hidden=wide))["decoder"]["h"]["0"])  # names alone
+    future, filling = ~torch.tril(torch.ones(T, T, dtype=torch.bool)), torch.arange(S)[None] >= torch.tensor([[3], [5]])
+    for norm, form, bend in (("post", "relu", F.relu), ("pre", "tanh", lambda t: F.gelu(t, approximate="tanh"))):
+        layer = torch.nn.TransformerDecoderLayer(C, H, wide, 0.0, bend, batch_first=True, norm_first=norm == "pre",
+                                                 dtype=torch.float64)
+        tensors = {"x": draw(B, T, C), "memory": draw(B, S, C), **stacked(names, dict(layer.named_parameters()))}
+        out = layer(tensors["x"], tensors["memory"], tgt_mask=future, memory_key_padding_mask=filling)
+        up = torch.tensor(rng.standard_normal((B, T, C)))
+        out.backward(up)
+        fixed = {"n_head": H, "norm": norm, "form": form, "mask": ~future.numpy(), "memory_mask": ~filling.numpy()[:, None, None]}
+        np.savez_compressed(HERE / f"decoder_block_{norm}.npz", out=out.detach().numpy(), up=up.numpy(), **turned(tensors),
+                            **{"fixed." + key: value for key, value in fixed.items()})
+
+
+def whole_seq2seqs():
+    """PyTorch's stacks; embeddings, positions (the formula) and head around them. The paper's form, and the other choices."""
+    from nanolm import params
+    from nanolm.models import seq2seq
+    B, S, T, V, C, H, wide = 3, 5, 4, 11, 6, 2, 7
+    lengths = np.array([3, 5, 1])
+    filling, future = torch.arange(S)[None] >= torch.tensor(lengths)[:, None], ~torch.tril(torch.ones(T, T, dtype=torch.bool))
+    angle = torch.arange(max(S, T), dtype=torch.float64)[:, None] / 10000 ** (torch.arange(0.0, C, 2).double() / C)
+    sines = torch.stack([angle.sin(), angle.cos()], dim=-1).reshape(-1, C)          # sin, cos, sin, cos, ...
+    for norm, bend, smoothing, source_V in (("post", F.relu, 0.1, V), ("pre", lambda t: F.gelu(t, approximate="tanh"), 0.0, 9)):
+        config = seq2seq.Config(V, 8, 2, H, C, wide, source_V, norm == "post", norm=norm)
+        stacks = torch.nn.Transformer(C, H, 2, 2, wide, 0.0, bend, batch_first=True, norm_first=norm == "pre",
+                                      dtype=torch.float64)
+        if norm == "post":                                                          # PyTorch norms twice, the paper once
+            stacks.encoder.norm = stacks.decoder.norm = None
+        shapes = params.flatten(seq2seq.shapes(config))                             # ours: the names alone
+        tables = {name: draw(*(shape if "embed" in name else shape[::-1])) for name, shape in shapes.items()
+                  if "embed" in name or "head" in name}
+        tensors = {**tables, **stacked([name for name in shapes if name not in tables], dict(stacks.named_parameters()))}
+        first, second, last = list(tables.values()) if len(tables) == 3 else list(tables.values()) * 3
+        source, target_in, targets = rng.integers(0, source_V, (B, S)), *rng.integers(0, V, (2, B, T))
+        targets[1, 2:] = -100
+        x, y = (F.embedding(torch.tensor(ids), table) * C ** 0.5 + sines[:ids.shape[1]]
+                for ids, table in ((source, first), (target_in, second)))
+        z = F.linear(stacks(x, y, tgt_mask=future, src_key_padding_mask=filling, memory_key_padding_mask=filling), last)
+        loss = F.cross_entropy(z.reshape(-1, V), torch.tensor(targets).reshape(-1), label_smoothing=smoothing)
+        loss.backward()
+        fixed = {"source": source, "target_in": target_in, "targets": targets, "source_lengths": lengths}
+        np.savez_compressed(HERE / f"seq2seq_{norm}.npz", out=loss.detach().numpy(), logits=z.detach().numpy(), **turned(tensors),
+                            **{"fixed." + key: value for key, value in fixed.items()})
+
+
 if __name__ == "__main__":
-    for seed, makes in ((20260, (layers, attentions, composites, whole_model)), (20261, (llama_layers, whole_llama))):
+    for seed, makes in ((20260, (layers, attentions, composites, whole_model)), (20261, (llama_layers, whole_llama)),
+                        (20270, (bert_layers, whole_berts)), (20280, (decoder_blocks, whole_seq2seqs))):
         rng = np.random.default_rng(seed)                                       # a generator for each family
         for make in makes:
             make()

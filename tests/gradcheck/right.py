@@ -5,7 +5,7 @@ import numpy as np
 
 from nanolm import gradcheck
 from nanolm.layers import (attention, block, cross_entropy, dropout, embedding, gelu, layernorm, linear, mlp, multihead,
-                           positions, softmax)
+                           positions, relu, softmax)
 from nanolm.models import gpt2
 
 RIGHT = []                               # (layer, forward or None, backward)
@@ -226,9 +226,9 @@ def multihead_on_another_attention(dy, cache):
 
 @right("mlp")
 def mlp_flattened(dy, cache):
-    c1, c2, c3 = cache
+    form, c1, c2, c3 = cache
     dh, dW2, db2 = linear_by_einsum(dy.reshape(-1, dy.shape[-1]), (c3[0].reshape(-1, c3[0].shape[-1]), *c3[1:]))
-    dh = gelu.backward(dh.reshape(c2[0].shape), c2)
+    dh = (relu if form == "relu" else gelu).backward(dh.reshape(c2[0].shape), c2)
     dx, dW1, db1 = linear_by_einsum(dh, c1)
     return dx, dict(c_fc=dict(weight=dW1, bias=db1), c_proj=dict(weight=dW2, bias=db2))
 

@@ -1,6 +1,6 @@
 """Right backwards are accepted, however they are written; nanolm's own, and its fast twins, on every ready-made case."""
 import pytest
-import right_llama  # noqa: F401  (it fills RIGHT)
+import right_bert, right_llama, right_seq2seq  # noqa: E401, F401  (they fill RIGHT)
 from right import RIGHT
 
 from nanolm import gradcheck, kernels

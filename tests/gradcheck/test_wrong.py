@@ -1,7 +1,8 @@
 """Every wrong backward is rejected, and the report is fit to print."""
 import numpy as np
 import pytest
-import wrong_composites, wrong_hidden, wrong_llama, wrong_rows, wrong_scores, wrong_tables  # noqa: E401, F401  (they fill WRONG)
+import wrong_bert, wrong_composites, wrong_hidden, wrong_llama, wrong_rows, wrong_scores, wrong_tables  # noqa: E401, F401
+import wrong_seq2seq  # noqa: F401
 from wrong import WRONG
 
 from nanolm import gradcheck
