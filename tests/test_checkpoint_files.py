@@ -164,3 +164,22 @@ def test_other_models_and_tokenizers_cannot_be_saved(tmp_path):
     with pytest.raises(ValueError, match="of the kind Characters has no counterpart"):
         checkpoint.save(tmp_path / "a", gpt2, p, config, text.Characters.train("abc"))
     assert not (tmp_path / "a").exists()
+
+
+def test_a_tokenizer_that_gpt2s_files_cannot_say_is_not_written_wrongly(tmp_path):
+    from nanolm import text
+    _, config = MODELS["gpt2"]
+    p = gpt2.init(config, np.random.default_rng(0))
+    plain = text.BPE.train("the cat sat " * 20, 260)
+    turned = text.BPE(list(plain.merges), {}, ids=list(reversed(range(260))))
+    for tokenizer in (turned, text.BPE(list(plain.merges), split="smollm")):
+        with pytest.raises(ValueError, match="otherwise than GPT-2's files can say"):
+            checkpoint.save(tmp_path / "a", gpt2, p, config, tokenizer)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_gpt_is_no_gpt2(tmp_path):
+    config = gpt2.Config(13, 7, 1, 2, 8, norm="post")
+    with pytest.raises(ValueError, match='norm = "post" is a GPT, not a GPT-2'):
+        checkpoint.save(tmp_path / "a", gpt2, gpt2.init(config, np.random.default_rng(0)), config)
+    assert not (tmp_path / "a").exists()

@@ -13,7 +13,7 @@ What save writes is Hugging Face's layout, so three lines take a model that nano
 
     names.py                              what a name means
     tensor_files.py, gguf_files.py        files to arrays
-    gpt2_names.py, llama_names.py         their names and layouts to ours, and back
+    gpt2_names.py, llama_names.py, bert_layout.py         their names and layouts to ours, and back
     fitting.py                            what does not fit is named, with the file
 
 Nothing that comes with a model is executed, and nothing is unpickled except by PyTorch's own refusal to run code.
@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 
 from nanolm import files
-from nanolm.checkpoint import gguf_files, gpt2_names, llama_names, names, tensor_files, tokenizer_files
-from nanolm.models import gpt2, llama
+from nanolm.checkpoint import bert_layout, gguf_files, gpt2_names, llama_names, names, tensor_files, tokenizer_files
+from nanolm.models import llama
 
-NAMES = {"gpt2": (gpt2, gpt2_names), "llama": (llama, llama_names)}           # model_type in config.json
+NAMES = {"gpt2": gpt2_names, "llama": llama_names, "bert": bert_layout}         # model_type in config.json
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,17 @@ def load(path_or_name):
         if place.suffix != ".gguf":
             raise ValueError(f"{place} is a file, but not one in GGUF. Give the folder that holds it, with its config.json.")
         config, p, vocabulary, settings = gguf_files.read(place)
-        return Loaded(llama, config, p, None, str(place), settings)
+        return Loaded(llama, config, p, tokenizer_files.from_gguf(vocabulary, str(place)), str(place), settings)
     published = files.read_json(place / "config.json")
     kind = published.get("model_type") if isinstance(published, dict) else None
     if kind not in NAMES:
         raise ValueError(f"{place / 'config.json'} says model_type = {kind!r}; nanolm reads {', '.join(NAMES)}.")
-    model, naming = NAMES[kind]
-    config = naming.config_from(published, str(place / "config.json"))
+    naming, says = NAMES[kind], str(place / "config.json")
+    model = naming.model_of(published, says)
     flat, source = tensor_files.read(place)
-    return Loaded(model, config, naming.from_published(flat, config, source), tokenizer_files.read(place), source, published)
+    config = naming.config_from(published, says, flat)
+    p = naming.from_published(flat, config, source, model)
+    return Loaded(model, config, p, tokenizer_files.read(place), source, published)
 
 
 def save(folder, model, p, config, tokenizer=None):
@@ -73,21 +75,21 @@ def save(folder, model, p, config, tokenizer=None):
     the folder holds a model already.
     """
     folder = Path(folder)
-    kind = next((kind for kind, (module, _) in NAMES.items() if module is model), None)
-    if kind is None:
-        modules = ", ".join(f"nanolm.models.{kind}" for kind in NAMES)
+    naming = next((naming for naming in NAMES.values() if model in naming.MODELS), None)
+    if naming is None:
+        modules = ", ".join(model.__name__ for naming in NAMES.values() for model in naming.MODELS)
         raise ValueError(f"model must be one of the modules {modules}, but it is {model!r}.")
     if tokenizer is not None:
         tokenizer_files.check(tokenizer)
     for name in ("config.json", "model.safetensors"):
         if (folder / name).exists():
             raise ValueError(f"{folder} holds a {name} already. Choose a new folder; nothing was written.")
-    naming = NAMES[kind][1]
     from safetensors.numpy import save as to_bytes
+    published = naming.config_to(config, model)
     tensors = {name: np.ascontiguousarray(a) for name, a in naming.to_published(p).items()}
     folder.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
         tokenizer_files.write(folder, tokenizer)
-    published = {**naming.config_to(config), "dtype": str(next(iter(tensors.values())).dtype)}
+    published["dtype"] = str(next(iter(tensors.values())).dtype)
     files.atomic_write(folder / "config.json", json.dumps(published, indent=2) + "\n")
     files.atomic_write(folder / "model.safetensors", to_bytes(tensors, metadata={"format": "pt"}))

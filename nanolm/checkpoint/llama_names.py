@@ -10,7 +10,7 @@
 Turned: rotary.py turns channel i with channel i + D/2 of each head, GGUF's programs channel 2i with 2i + 1. The rows of the
 matrices that make q and k are put in the order that each side needs; the scores q . k do not see it.
 
-Tested    tests/test_checkpoint_llama.py, tests/peers/test_smollm2.py.
+Tested    tests/test_checkpoint_gguf.py, tests/peers/test_smollm2.py.
 """
 from nanolm import params
 from nanolm.checkpoint import fitting
@@ -23,7 +23,15 @@ CONFIG = {"vocab_size": "vocab_size", "max_position_embeddings": "block_size", "
           "num_attention_heads": "n_head", "hidden_size": "n_embd", "intermediate_size": "n_hidden", "rms_norm_eps": "eps"}
 
 
-def config_from(published, source):
+MODELS = (llama,)
+
+
+def model_of(published, source):
+    """Return the module that computes what a config.json (a dict) describes."""
+    return llama
+
+
+def config_from(published, source, flat=None):
     """Return the Config that a config.json (a dict) describes. Raises ValueError, naming the file, for what we do not have."""
     c = fitting.fields(published, CONFIG, source)
     rope = published.get("rope_parameters") or published.get("rope_scaling") or {}
@@ -38,7 +46,7 @@ def config_from(published, source):
                         base=float(rope.get("rope_theta", published.get("rope_theta", 10000.0))))
 
 
-def config_to(config):
+def config_to(config, model=None):
     """Return config as the dict that transformers keeps in config.json."""
     return {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu",
             **{theirs: getattr(config, ours) for theirs, ours in CONFIG.items()},
@@ -47,7 +55,7 @@ def config_to(config):
             "attention_bias": False, "mlp_bias": False}
 
 
-def from_published(flat, config, source):
+def from_published(flat, config, source, model=None):
     """Return p from transformers' tensors, a flat dict. Raises ValueError that names the file and the tensor."""
     flat = {name.removeprefix("model."): a for name, a in flat.items() if not name.endswith("rotary_emb.inv_freq")}
     if config.tied:

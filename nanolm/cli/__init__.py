@@ -22,6 +22,7 @@ import nanolm
 COMMANDS = {
     "train": "Train a GPT-2 on real text.",
     "generate": "Let a trained model write.",
+    "chat": "Talk to a published assistant.",
     "eval": "Measure a trained model beside the baselines.",
     "gradcheck": "Prove the gradients of every layer and model.",
     "info": "Parameters, FLOPs and memory of a model, layer by layer.",

