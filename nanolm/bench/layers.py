@@ -88,8 +88,12 @@ def run(shape=train.SHAPES["medium"], rounds=5, say=turns.quiet, turn=0.05, **op
     if OWN in limit:
         N, C = shape.batch * shape.tokens, shape.n_embd
         rates["own product"] = 8 * N * C * C * limit[OWN]["values"][-1] / limit[OWN]["median"]
-    return {"shape": asdict(shape), "rounds": rounds, "contestants": found, "limits": limit, "rates": rates,
-            "left_out": left_out}
+    result = {"shape": asdict(shape), "rounds": rounds, "contestants": found, "limits": limit, "rates": rates,
+              "left_out": left_out}
+    if OWN in limit:                                    # a layer around it may have been luckier: a ceiling is above all
+        rates["own product"] = max([rates["own product"]] + [rate for layer, _, _, rate in points(result)
+                                                             if layer in ("linear", "mlp")])
+    return result
 
 
 def passes(result):
@@ -137,7 +141,7 @@ def notes(result):
              if any(OURS not in of for _, _, of in passes(result)) else ".")]
     if "products" in result["rates"]:
         rates = {name: f"{rate / 1e9:,.0f}" for name, rate in result["rates"].items()}
-        own = f" ({rates['own product']} by our own product)" if "own product" in rates else ""
+        own = f" ({rates['own product']} by our own product at its best)" if "own product" in rates else ""
         lines.append(f"The machine: {rates['products']} GFLOP/s in the model's linear layers by NumPy's BLAS{own}, "
                      f"{rates['memory']} GB/s from memory, {rates['caches']} GB/s from the caches.")
     return lines + [f"{name} is left out: {reason}" for name, reason in result["left_out"].items()]
