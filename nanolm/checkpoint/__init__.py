@@ -12,7 +12,7 @@ What save writes is Hugging Face's layout, so three lines take a model that nano
     tokenizer = AutoTokenizer.from_pretrained("mine")
 
     names.py                              what a name means
-    tensor_files.py, gguf_files.py        files to arrays
+    tensor_files.py, gguf_files.py, openai_gpt2.py        files to arrays
     gpt2_names.py, llama_names.py, bert_layout.py         their names and layouts to ours, and back
     fitting.py                            what does not fit is named, with the file
 
@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from nanolm import files
-from nanolm.checkpoint import bert_layout, gguf_files, gpt2_names, llama_names, names, tensor_files, tokenizer_files
-from nanolm.models import llama
+from nanolm.checkpoint import bert_layout, gguf_files, gpt2_names, llama_names, names, openai_gpt2, tensor_files, tokenizer_files
+from nanolm.models import gpt2, llama
 
 NAMES = {"gpt2": gpt2_names, "llama": llama_names, "bert": bert_layout}         # model_type in config.json
 
@@ -56,6 +56,9 @@ def load(path_or_name):
             raise ValueError(f"{place} is a file, but not one in GGUF. Give the folder that holds it, with its config.json.")
         config, p, vocabulary, settings = gguf_files.read(place)
         return Loaded(llama, config, p, tokenizer_files.from_gguf(vocabulary, str(place)), str(place), settings)
+    if openai_gpt2.is_one(place):
+        config, p, tokenizer = openai_gpt2.read(place)
+        return Loaded(gpt2, config, p, tokenizer, str(place / "model.ckpt"))
     published = files.read_json(place / "config.json")
     kind = published.get("model_type") if isinstance(published, dict) else None
     if kind not in NAMES:

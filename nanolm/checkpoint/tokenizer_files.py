@@ -57,8 +57,8 @@ def check(tokenizer):
         raise ValueError(f"a tokenizer of the kind {type(tokenizer).__name__} has no counterpart in transformers. Leave the "
                          f"tokenizer out to write the weights alone, or train with the tokenizer 'bpe'.")
     if tokenizer.ids is not None or tokenizer.split != "gpt2":
-        raise ValueError("this tokenizer numbers its tokens, or cuts its text, otherwise than GPT-2's files can say. Leave it out, "
-                         "and copy the tokenizer's files from where the model came from.")
+        raise ValueError("this tokenizer numbers its tokens, or cuts its text, otherwise than GPT-2's files can say. Leave it "
+                         "out, and copy the tokenizer's files from where the model came from.")
 
 
 def write(folder, tokenizer):
