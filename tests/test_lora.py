@@ -6,7 +6,7 @@ import pytest
 
 from nanolm import params
 from nanolm.gradcheck import cases
-from nanolm.models import gpt2, llama
+from nanolm.models import bert, bert_sequence, gpt2, llama
 from nanolm.training import finetune, lora
 
 BOTH_BACKENDS = True
@@ -97,6 +97,29 @@ def test_everything_learns_without_either(example):
 def test_training_ends_with_the_batches(example):
     model, config, p, _, batch, _ = example
     assert len(list(finetune.steps(model, p, config, [batch] * 3, steps=10, lr=0.01))) == 3
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_a_head_of_bert_learns_from_padded_texts(adapted):
+    """Is there a 1 in the text? Padding is full of 1: only who is told the lengths can know."""
+    config, rng = bert.Config(vocab_size=7, block_size=9, n_layer=1, n_head=2, n_embd=16), np.random.default_rng(0)
+    p = bert_sequence.init(config, rng, np.float64)
+    adapters = lora.init(p, ["bert.h.*.weight", "bert.wte.weight", "pooler.weight"], 4, rng) if adapted else None
+
+    def batches(rng):
+        while True:
+            ids, lengths = rng.integers(2, 7, (16, 9)), rng.integers(3, 9, 16)
+            found = rng.random(16) < 0.5
+            ids[np.arange(16), rng.integers(0, lengths)] = np.where(found, 1, 2)
+            ids[np.arange(9) >= lengths[:, None]] = 1
+            yield ids, found.astype(int), {"mask": lengths}
+
+    list(finetune.steps(bert_sequence, p, config, batches(rng), steps=300, lr=0.003, adapters=adapters))
+    q = p if adapters is None else lora.merged(p, adapters)
+    right = []
+    for ids, targets, options in itertools.islice(batches(np.random.default_rng(9)), 20):
+        right.append((bert_sequence.logits(q, ids, config, **options).argmax(axis=-1) == targets).mean())
+    assert np.mean(right) > 0.95, np.mean(right)
 
 
 def test_dropout_is_on_with_a_generator():

@@ -6,8 +6,8 @@
 
     for result in finetune.steps(gpt2, p, config, batches, lr=1e-4, steps=200):  print(result.step, result.loss)
 
-A batch is the tuple of arrays that the model's forward takes between p and config: (ids, targets) for GPT-2 and Llama,
-(ids, segments ...) for a head of BERT. AdamW, a warm-up and then a cosine, the gradient clipped at 1.0. Frozen arrays are never
+A batch is the tuple of arrays that the model's forward takes between p and config: (ids, targets). If more is to be said, a dict
+of its keyword arguments comes last: (ids, targets, {"mask": lengths, "segments": segments}) for a head of BERT. AdamW, a warm-up and then a cosine, the gradient clipped at 1.0. Frozen arrays are never
 written to, and have no state in the optimizer. (The model's backward still computes their gradients: it has no switch.)
 
 Tested    tests/test_lora.py.
@@ -42,7 +42,8 @@ def steps(model, p, config, batches, steps, lr, warmup=0.1, weight_decay=0.01, c
     def go():
         for t, batch in zip(range(steps), batches):
             q = p if adapters is None else lora.merged(p, adapters, alpha)
-            loss, cache = model.forward(q, *batch, config, rng=rng)
+            arrays, options = (batch[:-1], batch[-1]) if isinstance(batch[-1], dict) else (batch, {})
+            loss, cache = model.forward(q, *arrays, config, **options, rng=rng)
             dp = model.backward(cache)
             flat = parameters.flatten(dp) if adapters is None else lora.backward(dp, adapters, alpha)
             grads = {name: flat[name] * 1 for name in learning}             # * 1: what backward returned is not ours to write to
