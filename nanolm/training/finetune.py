@@ -6,9 +6,10 @@
 
     for result in finetune.steps(gpt2, p, config, batches, lr=1e-4, steps=200):  print(result.step, result.loss)
 
-A batch is the tuple of arrays that the model's forward takes between p and config: (ids, targets). If more is to be said, a dict
-of its keyword arguments comes last: (ids, targets, {"mask": lengths, "segments": segments}) for a head of BERT. AdamW, a warm-up and then a cosine, the gradient clipped at 1.0. Frozen arrays are never
-written to, and have no state in the optimizer. (The model's backward still computes their gradients: it has no switch.)
+A batch is the tuple of arrays that the model's forward takes between p and config: (ids, targets). If more is to be said, a
+dict of its keyword arguments comes last: (ids, targets, {"mask": lengths, "segments": segments}) for a head of BERT. AdamW,
+a warm-up and then a cosine, the gradient clipped at 1.0. Frozen arrays are never written to, and have no state in the
+optimizer. (The model's backward still computes their gradients: it has no switch.)
 
 Tested    tests/test_lora.py.
 """

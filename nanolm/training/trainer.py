@@ -22,7 +22,6 @@ Tested    tests/test_trainer.py, tests/test_resume.py, tests/test_run_folder.py.
 """
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -30,7 +29,7 @@ import numpy as np
 from nanolm import files, kernels
 from nanolm import params as parameters
 from nanolm.models import gpt2
-from nanolm.training import (checkpoint, clipping, early_stopping, lock, memory, metrics, metrics_log, nan_report,
+from nanolm.training import (checkpoint, clipping, early_stopping, endings, lock, memory, metrics, metrics_log, nan_report,
                              penalties, plots, ranks, report, run_folder, since_start, step)
 from nanolm.training import groups as grouping
 from nanolm.training.bars import bar
@@ -67,7 +66,7 @@ def train(folder, corpus, tokenizer, config, settings, progress=True, baselines=
     run_folder.make(run.folder)
     with lock.held(run.folder):
         run_folder.write(run)
-        with how_to_go_on(run.folder, team):
+        with endings.how_to_go_on(run.folder, team):
             return on_its_kernels(run, progress, sample, team)
 
 
@@ -87,7 +86,7 @@ def resume(folder, progress=True, sample=None, team=ranks.ALONE, **changes):
             raise ValueError(f"the setting {fixed[0]} cannot change in the middle of a run. Begin a new one.")
         run = replace(run, settings=run.settings.changed(**changes))
     memory.check(run.config, run.settings, team.beside)
-    with lock.held(run.folder), how_to_go_on(run.folder, team):
+    with lock.held(run.folder), endings.how_to_go_on(run.folder, team):
         return on_its_kernels(run, progress, sample, team)
 
 
@@ -170,7 +169,7 @@ def go(run, progress=True, sample=None, team=ranks.ALONE):
                 bad = None
                 if team.leads:
                     bad = nan_report.first_bad_tensor(gpt2, p, ids, targets, config, rngs, settings.shards, grads)
-                raise team.agreed(Diverged(diverged(folder, t, loss, norm, bad, team)))
+                raise team.agreed(Diverged(endings.diverged(folder, t, loss, norm, bad, team)))
             lr = settings.learning_rate(t)
             optimizer.step(params, grads, state, lr, groups=groups, **settings.optimizer_arguments())
             t += 1
@@ -204,7 +203,7 @@ def evaluate(run, p, params, best, t, log, workers, sample, show, team):
                                 workers=workers, mapped=team.ordered_map)
     if not math.isfinite(measured["loss"]):
         raise team.agreed(Diverged(f"After step {t:,} the loss on the validation text is {measured['loss']}.\n"
-                                   f"{from_the_last_good(run.folder, t, team)}"))
+                                   f"{endings.from_the_last_good(run.folder, t, team)}"))
     best = early_stopping.update(best, measured["loss"], t)
     if not team.leads:
         return best
@@ -254,36 +253,3 @@ def samples(records):
     """Return what samples.txt holds: the text that the model wrote at each evaluation, under a line that says when."""
     return "\n".join(f"---- step {r['step']}, {r['validation']['bits_per_character']:.3f} bits per character ----\n"
                      f"{r['sample']}\n" for r in records if "validation" in r).encode("utf-8", "replace")
-
-
-@contextmanager
-def how_to_go_on(folder, team):
-    """Say after a Ctrl-C that would not wait, or an OSError (a full disk), what is left and how to go on."""
-    def last():
-        if team.words:
-            return ""                                   # ranks.job says them
-        if checkpoint.exists(folder):
-            return f"The last checkpoint is whole. To go on from it: {run_folder.resume_command(folder)}"
-        return "There is no checkpoint yet. Start again with the command that began it."
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"Stopped at once. {last()}".strip()) from None
-    except OSError as error:
-        raise type(error)(error.errno or 0, f"{error.strerror or error}\nThe run has stopped. {last()}".strip()) from error
-
-
-def diverged(folder, t, loss, norm, bad, team):
-    return (f"At step {t + 1:,} the loss is {loss} and the gradient's norm {norm}; the run has stopped before they "
-            f"could reach the weights.\nThe first tensor that went bad: {bad}.\n{from_the_last_good(folder, t, team)}")
-
-
-def from_the_last_good(folder, t, team):
-    if not team.leads:
-        return ""                                       # only the first rank has files to look into, and speaks
-    good = checkpoint.last_good(folder, t)
-    if good is None:
-        return "There is no checkpoint of other weights. Begin a new run, with a lower learning rate."
-    return (f"The checkpoint of step {good:,} is good. To go on from it more carefully, with a lower learning rate: "
-            f"{run_folder.resume_command(folder, team.size)} --lr ...")
