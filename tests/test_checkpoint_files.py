@@ -79,7 +79,8 @@ def test_tensors_that_do_not_fit_are_named(saved):
 
 @pytest.mark.parametrize("changes, words", [
     ({"model_type": "mamba"}, "says model_type = 'mamba'; nanolm reads gpt2, llama"), ({"vocab_size": "left out"}, "does not say 'vocab_size'"),
-    ({"vocab_size": "many"}, "says vocab_size = 'many', where a number belongs"), ({"vocab_size": 14}, r"has the shape \(13, 8\)")])
+    ({"vocab_size": "many"}, "says vocab_size = 'many', where a number belongs"), ({"vocab_size": 14}, r"has the shape \(13, 8\)"),
+    ({"vocab_size": -1}, r"config\.json: vocab_size must be")])
 def test_configs_that_do_not_fit_are_named(saved, changes, words):
     change_config(saved[0], **changes)
     with pytest.raises(ValueError, match=words):
@@ -90,9 +91,11 @@ def test_what_nanolm_does_not_have_is_refused(tmp_path):
     for kind, changes, words in (("gpt2", {"activation_function": "relu"}, "activation_function = 'relu'"),
                                  ("gpt2", {"n_inner": 7}, "n_inner = 7"),
                                  ("llama", {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "rotary positions of the type 'llama3'"),
+                                 ("llama", {"rope_scaling": {"type": "linear", "factor": 2}}, "rotary positions of the type 'linear'"),
+                                 ("llama", {"rope_scaling": [1]}, r"rope_scaling = \[1\], where a table belongs"),
                                  ("llama", {"attention_bias": True}, "attention_bias = True"), ("llama", {"hidden_act": "gelu"}, "hidden_act = 'gelu'")):
         model, config = MODELS[kind]
-        folder = tmp_path / (kind + next(iter(changes)))
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
         checkpoint.save(folder, model, model.init(config, np.random.default_rng(0)), config)
         change_config(folder, **changes)
         with pytest.raises(ValueError, match=words):

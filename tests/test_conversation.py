@@ -101,3 +101,12 @@ def test_a_conversation_longer_than_the_context_goes_on(loaded):
     for _ in range(8):
         assert "".join(talk.say("the cat sat on the mat", 40, temperature=0))
     assert talk.length > 300
+
+
+def test_a_text_that_is_too_long_is_refused_and_changes_nothing(loaded):
+    talk = conversation.Conversation(loaded, system=None)
+    list(talk.say("the cat", 3, temperature=0))
+    before = talk.length
+    with pytest.raises(ValueError, match="what was said has .* tokens, and the model can answer to 150 at once"):
+        talk.say("what is this? zqx " * 60, 3, temperature=0)
+    assert talk.length == before and "".join(talk.say("the mat", 3, temperature=0))

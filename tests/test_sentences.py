@@ -48,3 +48,8 @@ def test_the_search_finds_the_nearest_first(loaded):
 def test_another_model_is_refused(loaded):
     with pytest.raises(ValueError, match="elsewhere is no BERT"):
         sentences.vectors(Loaded(bert, loaded.config, {"wte": 0}, loaded.tokenizer, "elsewhere"), ["a"])
+
+
+def test_one_text_is_no_list_of_letters(loaded):
+    with pytest.raises(TypeError, match="texts must be a list of texts"):
+        sentences.vectors(loaded, "the cat")

@@ -66,7 +66,10 @@ def load(path_or_name):
     naming, says = NAMES[kind], str(place / "config.json")
     model = naming.model_of(published, says)
     flat, source = tensor_files.read(place)
-    config = naming.config_from(published, says, flat)
+    try:
+        config = naming.config_from(published, says, flat)
+    except (ValueError, TypeError) as error:            # of a Config itself: it does not know where its numbers came from
+        raise ValueError(str(error) if says in str(error) else f"{says}: {error}") from error
     p = naming.from_published(flat, config, source, model)
     return Loaded(model, config, p, tokenizer_files.read(place), source, published)
 

