@@ -25,7 +25,8 @@ what it calls; therefore the folder's name is a hash of all sources of this pack
 at a time compiles: a second one waits, then loads what the first has made. A damaged file is thrown away, with all others,
 and made again; if a disk is full, nothing is kept.
 
-With NUMBA_DISABLE_JIT=1 in the environment the kernels are plain Python functions: slow, and a debugger steps through.
+With NUMBA_DISABLE_JIT=1 in the environment the kernels are plain Python functions: slow, and a debugger steps through. (The
+commands then choose the plain layers; NANOLM_KERNELS=numba, or kernels.use("numba"), chooses the kernels all the same.)
 NumPy then computes what Numba would, number by number; it is told not to warn where the compiled code would not.
 
 Tested    tests/kernels/test_compiled.py.
