@@ -2,6 +2,8 @@
 import numpy as np
 import pytest
 
+from nearness import close
+
 from nanolm import params
 from nanolm.models import gpt2
 
@@ -49,10 +51,3 @@ def test_loss_logits_and_every_gradient(shape, dtype, relative):
     for name, gradient in params.flatten(gpt2.backward(cache)).items():
         assert gradient.dtype == dtype
         close(gradient, dict(theirs.transformer.named_parameters())[name].grad.numpy(), relative, name)
-
-
-def close(got, expected, relative, name):
-    """Error norm against the expected array's norm; where that is all rounding, against the size of one rounding."""
-    size = np.linalg.norm(expected)
-    error = np.linalg.norm(got - expected)
-    assert error <= relative * max(size, np.finfo(got.dtype).eps), f"{name}: {error} of {size}"

@@ -2,6 +2,8 @@
 import numpy as np
 import pytest
 
+from nearness import close
+
 from nanolm import params
 from nanolm.generation import generate
 from nanolm.models import gpt2
@@ -64,10 +66,3 @@ def test_greedy_tokens_are_the_same():
         for _ in range(12):
             ids.append(int(theirs(torch.tensor([ids])).logits[0, -1].argmax()))
     assert ours == ids[4:] and len(set(ours)) > 2
-
-
-def close(got, expected, relative, name):
-    """Error norm against the expected array's norm; where that is all rounding, against the size of one rounding."""
-    size = np.linalg.norm(expected)
-    error = np.linalg.norm(got - expected)
-    assert error <= relative * max(size, np.finfo(got.dtype).eps), f"{name}: {error} of {size}"

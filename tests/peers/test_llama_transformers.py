@@ -2,6 +2,8 @@
 import numpy as np
 import pytest
 
+from nearness import close
+
 from nanolm import params
 from nanolm.generation import generate, llama_cache
 from nanolm.models import llama
@@ -70,10 +72,3 @@ def test_greedy_tokens_are_the_same():
     made = theirs.generate(torch.tensor(prompt[None]), max_new_tokens=12, do_sample=False, pad_token_id=0)[0, 4:].tolist()
     ours = list(generate.tokens(p, config, prompt, 12, temperature=0, model=llama, cache=llama_cache))
     assert ours == made and len(set(made)) > 2
-
-
-def close(got, expected, relative, name):
-    """Error norm against the expected array's norm; where that is all rounding, against the size of one rounding."""
-    size = np.linalg.norm(expected)
-    error = np.linalg.norm(got - expected)
-    assert error <= relative * max(size, np.finfo(got.dtype).eps), f"{name}: {error} of {size}"
