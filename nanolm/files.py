@@ -65,5 +65,5 @@ def read_json(path):
         raise FileNotFoundError(f"there is no file {path}.")
     try:
         return json.loads(path.read_bytes().decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:       # no UTF-8, no JSON, a number of thousands of digits, thousands of [
         raise ValueError(f"{path} is not valid JSON ({error}). It may be truncated or not a file of nanolm.") from error

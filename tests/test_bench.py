@@ -171,7 +171,7 @@ def test_attention_without_peers(alone, monkeypatch):
 def test_layers_without_peers(alone):
     result = layers.run(TINY, rounds=1, turn=0.0, pause=0.0)
     rows = layers.table(result)
-    assert {row[0] for row in rows} == set(layers.cases(TINY)) and len(rows) == 2 * 8 + 3
+    assert {row[0] for row in rows} == set(layers.cases(TINY)) and len(rows) == 2 * 12 + 3
     assert all(float(row[2].replace(",", "")) >= 0 and row[3] == "" for row in rows)
     assert pictures.roofline(result).startswith(PNG)
     assert "pip install" in " ".join(layers.notes(result))
@@ -220,7 +220,7 @@ def test_the_command_prints_a_table_and_leaves_a_picture_and_a_file(alone, tmp_p
 def test_the_four_parts_are_there():
     done = CliRunner().invoke(bench_command.command, ["--help"])
     assert done.exit_code == 0
-    for name in ("train", "attention", "layers", "generate"):
+    for name in ("train", "finetune", "attention", "layers", "generate"):
         assert re.search(rf"^  {name} ", done.output, flags=re.MULTILINE)
 
 

@@ -16,7 +16,8 @@ TINY_MODEL = {"name": "tiny", "n_layer": 2, "n_embd": 16, "n_head": 2, "vocab_si
 TINY = {                                                # sizes at which a way takes no time; odd ones where any size goes
     "exponential": {"n": 1001}, "maximum": {"rows": 5, "columns": 33}, "sums": {"n": 1001},
     "rows_sliced": {"rows": 5, "D": 7, "channels": 40}, "aliased": {"n": 1001}, "tiny_numbers": {},
-    "norm": {"N": 150, "C": 7}, "bias_and_gelu": {"N": 150, "F": 7}, "loss": {"N": 5, "V": 33}, "dropped": {"n": 2**15},
+    "norm": {"N": 150, "C": 7}, "root_norm": {"N": 150, "C": 7}, "gates": {"N": 15, "F": 7},
+    "rotation": {"B": 2, "T": 5, "H": 3, "D": 8}, "bias_and_gelu": {"N": 150, "F": 7}, "loss": {"N": 5, "V": 33}, "dropped": {"n": 2**15},
     "tied": {"V": 11, "C": 5, "N": 20}, "update": {"n": 1001}, "length": {"n": 1001},
     "all_rows": {"B": 3, "T": 5, "I": 7, "O": 9}, "small_product": {"times": 2}, "turned": {"times": 2},
     "matrices": {"N": 21, "I": 33, "O": 70}, "scores": {"B": 2, "T": 70, "H": 2, "D": 8},

@@ -8,7 +8,7 @@ import pytest
 
 from nanolm import params
 from nanolm.data import masking
-from nanolm.layers import cross_entropy, pooler
+from nanolm.layers import block, cross_entropy, gelu, layernorm, pooler
 from nanolm.models import bert, bert_names, bert_pretraining, bert_sequence, bert_span, bert_token
 from nanolm.training.optimizers import adamw
 
@@ -173,6 +173,33 @@ def test_wrong_checkpoints_are_named():
     _, flat, _, _ = stored("pretraining")
     with pytest.raises(ValueError, match="cls.predictions.decoder.weight differs from"):
         bert_names.from_published({**flat, "cls.predictions.decoder.weight": np.zeros((13, 8))}, STORED, "pretraining")
+
+
+@pytest.mark.parametrize("form", ["erf", "tanh", "relu"])
+def test_the_form_reaches_every_block_and_the_transform(form):
+    config = replace(CONFIG, form=form, n_layer=1)
+    p, ids, _, _ = draw(bert_pretraining, config=config)
+    x, _ = bert.forward(p["bert"], ids, config)
+    e, _ = layernorm.forward(p["bert"]["wte"]["weight"][ids] + p["bert"]["wse"]["weight"][0] + p["bert"]["wpe"]["weight"][:8],
+                             **p["bert"]["ln_e"], eps=config.eps)
+    np.testing.assert_allclose(x, block.forward(e, p["bert"]["h"]["0"], 2, None, "post", form, config.eps)[0], rtol=1e-9, atol=1e-9)
+    h = x @ p["transform"]["weight"] + p["transform"]["bias"]
+    h = np.maximum(h, 0) if form == "relu" else gelu.forward(h, form)[0]
+    h, _ = layernorm.forward(h, **p["ln"], eps=config.eps)
+    z = h @ p["bert"]["wte"]["weight"].T + p["head"]["bias"]
+    np.testing.assert_allclose(bert_pretraining.logits(p, ids, config)[0], z, rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="form must be"):
+        replace(config, form="silu")
+    p, ids, targets, more = draw(bert_pretraining, config=config)           # and backward knows it: one direction through all
+    away = {name: np.random.default_rng(1).standard_normal(a.shape) for name, a in params.flatten(p).items()}
+
+    def loss(step):
+        moved = params.unflatten({name: a + step * away[name] for name, a in params.flatten(p).items()})
+        return bert_pretraining.forward(moved, ids, targets, config, **more)[0]
+
+    dp = params.flatten(bert_pretraining.backward(bert_pretraining.forward(p, ids, targets, config, **more)[1]))
+    slope = sum((dp[name] * away[name]).sum() for name in away)
+    assert abs(slope) > 0.1 and math.isclose((loss(1e-6) - loss(-1e-6)) / 2e-6, slope, rel_tol=1e-5)
 
 
 # -------------------------------------------------------------------------------- probes

@@ -247,3 +247,13 @@ def test_the_log_is_trimmed_to_the_checkpoint(tmp_path):
     assert metrics_log.read(tmp_path / "nowhere") == []
     path.write_bytes(path.read_bytes() + b'5\n{"loss": 1}\n\xff\xfe\n')             # what some other program left there
     assert [r["step"] for r in metrics_log.read(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_is_of_the_usual_model(tmp_path):
+    """norm, n_hidden and form came later; a run of before goes on if the config has what was then the only way."""
+    save(tmp_path, 7)
+    later = {**CONFIG, "norm": "pre", "n_hidden": 0, "form": "tanh"}
+    assert restored(tmp_path, later)[2] == {"step": 7}
+    for name, value in (("norm", "post"), ("n_hidden", 5), ("form", "relu")):
+        with pytest.raises(checkpoint.CheckpointError, match=f"is of another model: {name} is "):
+            restored(tmp_path, {**later, name: value})

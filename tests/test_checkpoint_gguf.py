@@ -1,4 +1,6 @@
 """GGUF: a small model written by the package gguf, whole, quantised, of another kind, truncated."""
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ def neighbours(a, heads):
     return a[order]
 
 
-def write(path, p, config, kind="F32", architecture="llama", leave_out=(), **more):
+def write(path, p, config, kind="F32", architecture="llama", leave_out=(), change=None, **more):
     """Write p as llama.cpp's converter would: its names, (out, in), q and k with pairs side by side, matrices in `kind`."""
     writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_context_length(config.block_size)
@@ -33,6 +35,8 @@ def write(path, p, config, kind="F32", architecture="llama", leave_out=(), **mor
     writer.add_rope_freq_base(config.base)
     for name, value in more.items():
         writer.add_string(name, value)
+    if change:
+        change(writer)
     for name, a in params.flatten(p).items():
         theirs = {"embed_tokens.weight": "token_embd.weight", "norm.weight": "output_norm.weight",
                   "lm_head.weight": "output.weight"}.get(name) or llama_names.gguf_name(name)
@@ -93,7 +97,7 @@ def test_misfits_are_named(tmp_path):
     for options, words in (({"architecture": "qwen2"}, "architecture 'qwen2'; of GGUF files nanolm reads those of Llama's shape"),
                            ({"leave_out": ["blk.1.ffn_up.weight"]}, r"has no tensor 'blk\.1\.ffn_up\.weight'"),
                            ({"leave_out": ["token_embd.weight"]}, r"has no tensor 'token_embd\.weight'"),
-                           ({"llama.rope.scaling.type": "yarn"}, r"asks for scaled rotary positions \(yarn\)")):
+                           ({"llama.rope.scaling.type": "yarn"}, r"asks for scaled rotary positions \('yarn'\)")):
         write(path, p, CONFIG, **options)
         with pytest.raises(ValueError, match=words) as caught:
             checkpoint.load(path)
@@ -106,7 +110,7 @@ def test_truncated(tmp_path, share):
     path = tmp_path / "m.gguf"
     write(path, drawn(CONFIG), CONFIG)
     path.write_bytes(path.read_bytes()[:int(share * path.stat().st_size)])
-    with pytest.raises(ValueError, match=r"m\.gguf is damaged, or no GGUF file"):
+    with pytest.raises(ValueError, match=r"m\.gguf is damaged: it is truncated, or no GGUF file\. If it was downloaded, compare its size with the original's\.$"):
         checkpoint.load(path)
 
 
@@ -115,3 +119,50 @@ def test_without_the_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gguf", None)
     with pytest.raises(ImportError, match="needs the package gguf: pip install gguf"):
         checkpoint.load(tmp_path / "m.gguf")
+
+
+def test_bytes_changed_at_random(tmp_path):
+    """In the settings or the names: it is read, or a sentence names the file; numbers of 2**63 allocate nothing."""
+    path, seen = tmp_path / "m.gguf", {"read": 0, "refused": 0}
+    write(path, drawn(CONFIG), CONFIG)
+    data, rng = path.read_bytes(), np.random.default_rng(0)
+    for i in range(300):
+        changed, place = bytearray(data), rng.integers(3400)
+        number = (2**64 - 1, 2**63, 2**40, 10**9, 0)[rng.integers(5)] if i % 2 else int(rng.integers(2**62))
+        changed[place:place + 8] = number.to_bytes(8, "little")
+        path.write_bytes(changed)
+        tracemalloc.start()
+        try:
+            checkpoint.load(path)
+            seen["read"] += 1
+        except ValueError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            seen["refused"] += 1
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        tracemalloc.stop()
+    assert min(seen.values()) > 10, seen
+
+
+def test_settings_that_change_the_arithmetic(tmp_path):
+    p, path = drawn(CONFIG), tmp_path / "m.gguf"
+    for change, words in ((lambda w: w.add_rope_dimension_count(4), "rope.dimension_count = 4, but its heads have 8 channels"),
+                          (lambda w: w.add_value_length(4), "attention.value_length = 4, but its heads have 8 channels"),
+                          (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR), "rope.scaling.factor = None, where a number belongs"),
+                          (lambda w: w.add_tensor("rope_freqs.weight", np.ones(4, np.float32)), "rotary positions of Llama 3.1 as a tensor"),
+                          (lambda w: w.add_tensor("blk.0.attn_q.bias", np.ones(32, np.float32)), "has a tensor 'blk.0.attn_q.bias' that nanolm's Llama"),
+                          (lambda w: w.add_key_value("llama.attention.head_count_kv", [2, 1], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.INT32),
+                           r"head_count_kv = \[2, 1\], where a number belongs")):
+        write(path, p, CONFIG, change=change)
+        with pytest.raises(ValueError, match=words) as caught:
+            checkpoint.load(path)
+        assert str(path) in str(caught.value)
+        path.unlink()
+
+
+def test_linear_scaling_and_one_number_a_block(tmp_path):
+    def change(writer):
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(4.0)
+        writer.add_rope_dimension_count(8)
+    write(tmp_path / "m.gguf", drawn(CONFIG), CONFIG, change=change)
+    assert checkpoint.load(tmp_path / "m.gguf").config == llama.Config(**{**vars(CONFIG), "scaling": ("linear", 4.0)})

@@ -68,7 +68,24 @@ def test_no_network_no_hub_package(monkeypatch):
     def answer(local):
         raise ConnectionError("no route to host\nand much more")
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub(answer))
-    with pytest.raises(OSError, match="'somebody/model' is no folder here .* could not be downloaded: no route to host$"):
+    with pytest.raises(OSError, match="'somebody/model' is no folder here .* could not be downloaded: the hub could not be reached; is there no network\\? \\(no route to host\\)$"):
+        checkpoint.load("somebody/model")
+    class LocalEntryNotFoundError(Exception):
+        """What the package raises for whatever kept it from asking."""
+
+    def hidden(local):
+        try:
+            answer(local)
+        except ConnectionError as error:
+            raise ValueError("cannot send a request") from error
+    for cause in (LocalEntryNotFoundError, TimeoutError, hidden):
+        def failing(local, cause=cause):
+            return cause(local) if cause is hidden else (_ for _ in ()).throw(cause("cannot send a request"))
+        monkeypatch.setitem(sys.modules, "huggingface_hub", hub(failing))
+        with pytest.raises(OSError, match="is there no network"):
+            checkpoint.load("somebody/model")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub(lambda local: (_ for _ in ()).throw(PermissionError("this model is gated"))))
+    with pytest.raises(OSError, match="could not be downloaded: this model is gated$"):
         checkpoint.load("somebody/model")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match="pip install huggingface_hub"):

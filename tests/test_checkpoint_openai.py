@@ -65,6 +65,14 @@ def test_misfits_are_named(tmp_path, stand_in):
     stand_in(flat)
     with pytest.raises(ValueError, match=r"hparams\.json does not say 'n_head'"):
         checkpoint.load(folder_of(tmp_path, n_head=None))
+    for changes, words in (({"n_layer": 10**9}, r"model\.ckpt has 28 tensors, too few for the 1000000000 blocks"), ({"n_head": 3}, r"hparams\.json: n_head must divide"),
+                           ({"n_embd": "8"}, r"hparams\.json says n_embd = '8'")):
+        with pytest.raises(ValueError, match=words):
+            checkpoint.load(folder_of(tmp_path, **changes))
+    (tmp_path / "hparams.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"hparams\.json holds no table of settings"):
+        checkpoint.load(tmp_path)
+    folder_of(tmp_path)
     stand_in({})
     monkey = sys.modules["tensorflow"].train
     monkey.load_checkpoint = lambda path: (_ for _ in ()).throw(OSError("DATA_LOSS: not an sstable\nmore"))

@@ -41,7 +41,7 @@ def home(tmp_path_factory):
 
 def test_help_lists_every_command_and_is_ascii(home):
     out, _ = nanolm("--help", cwd=home, encoding="ascii")
-    for name in ("train", "generate", "eval", "gradcheck", "info", "data"):
+    for name in ("train", "generate", "chat", "search", "eval", "gradcheck", "info", "data"):
         assert name in out
         assert "Usage: nanolm " + name in nanolm(name, "--help", cwd=home, encoding="ascii")[0].replace("python -m ", "")
 
@@ -122,6 +122,8 @@ def test_eval_needs_the_weights_but_no_checkpoint(home, tmp_path):
 
 def test_gradcheck_proves_a_layer(home):
     out, _ = nanolm("gradcheck", "linear", "gelu", cwd=home, encoding="ascii")
+    long, _ = nanolm("gradcheck", "linear", "bert_pretraining", cwd=home)
+    assert len({line.index(" cases") for line in long.splitlines() if " cases" in line}) == 1, "one column"
     assert out.count("right  ") == 2 and "Every gradient agrees" in out
     _, err = nanolm("gradcheck", "linaer", cwd=home, expect=2)
     assert "linaer" in err and "layernorm" in err

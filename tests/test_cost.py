@@ -9,7 +9,8 @@ from nanolm.models import cost, gpt2
 CONFIGS = [gpt2.Config(vocab_size=13, block_size=9, n_layer=3, n_head=2, n_embd=8),
            gpt2.Config(vocab_size=40, block_size=7, n_layer=1, n_head=5, n_embd=10),
            gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, dropout=0.2),
-           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, norm="post")]
+           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, norm="post"),
+           gpt2.Config(vocab_size=13, block_size=9, n_layer=2, n_head=2, n_embd=8, n_hidden=12, form="erf")]
 
 
 @pytest.mark.parametrize("config", CONFIGS)

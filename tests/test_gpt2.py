@@ -1,10 +1,13 @@
 """GPT-2 as a whole: its initialisation, names, probes for what no gradient check sees, and its errors."""
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nanolm import params
+from nanolm.generation import kv_cache
+from nanolm.layers import block, layernorm, masks
 from nanolm.models import gpt2
 
 BOTH_BACKENDS = True
@@ -146,3 +149,25 @@ def test_wrong_arguments_are_named():
         gpt2.init(CONFIG, 0)
     with pytest.raises(TypeError, match="dtype must be float32 or float64, but it is float16"):
         gpt2.init(CONFIG, np.random.default_rng(0), np.float16)
+
+
+@pytest.mark.parametrize("form, n_hidden", [("erf", 0), ("relu", 20), ("tanh", 7)])
+def test_other_bends_and_widths_are_computed_and_cached_alike(form, n_hidden):
+    """As some published models have them: the form reaches every block, and decoding with a cache says the same."""
+    config = replace(CONFIG, form=form, n_hidden=n_hidden)
+    p, ids, _ = draw(config=config)
+    F = n_hidden or 48
+    assert p["h"]["1"]["mlp"]["c_fc"]["weight"].shape == (12, F) == gpt2.shapes(config)["h"]["1"]["mlp"]["c_fc"]["weight"]
+    z = gpt2.logits(p, ids, config)
+    x, mask = p["wte"]["weight"][ids] + p["wpe"]["weight"], masks.causal(8)
+    for i in ("0", "1"):
+        x, _ = block.forward(x, p["h"][i], 2, mask, "pre", form)
+    x, _ = layernorm.forward(x, **p["ln_f"])
+    np.testing.assert_allclose(z, x @ p["wte"]["weight"].T, rtol=1e-9, atol=1e-9)
+    kv = kv_cache.empty(p, config, 3)
+    np.testing.assert_allclose(np.concatenate([kv_cache.extend(p, ids[:, t:t + 1], kv, config) for t in range(8)], axis=1), z, rtol=1e-9, atol=1e-9)
+    if form != "tanh":
+        assert np.abs(z - gpt2.logits(p, ids, replace(config, form="tanh"))).max() > 1e-5
+    for wrong, words in (({"form": "silu"}, "form must be"), ({"n_hidden": -1}, "n_hidden must be a whole number of at least 0")):
+        with pytest.raises(ValueError, match=words):
+            replace(config, **wrong)

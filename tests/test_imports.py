@@ -17,9 +17,9 @@ MAY = {                                              # part of nanolm: the parts
     "text": {"files"},
     "data": {"files", "text"},
     "gradcheck": {"layers", "models", "params", "kernels"},
-    "generation": {"layers", "models", "params", "files", "threads", "text", "kernels"},
+    "generation": {"layers", "models", "params", "files", "threads", "text", "data", "kernels"},      # data: own_text, for search
     "training": {"layers", "models", "params", "files", "threads", "text", "data", "generation", "kernels"},  # trainer: samples
-    "bench": {"kernels", "layers", "models", "params", "files", "threads", "generation", "training"},
+    "bench": {"kernels", "layers", "models", "params", "files", "threads", "generation", "training", "checkpoint", "text"},
     "checkpoint": {"models", "params", "files", "text"},
     "kernels": {"layers", "files", "threads", "training", "generation"},      # the modules that they have twins of
 }

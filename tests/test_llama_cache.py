@@ -36,6 +36,16 @@ def test_extend_equals_the_full_forward_at_every_position(lengths, B, n_layer, G
     np.testing.assert_allclose(last, full[:, -1:], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("scaling", [("linear", 3.0), ("llama3", 8.0, 1.0, 4.0, 6)])
+def test_scaled_positions_reach_the_cache(scaling):
+    p, config = tiny(scaling=scaling)
+    ids = np.random.default_rng(0).integers(0, 11, (2, 12))
+    full, kv = llama.logits(p, ids, config), llama_cache.empty(p, config, 2)
+    steps = [llama_cache.extend(p, ids[:, t:t + 1], kv, config) for t in range(12)]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), full, rtol=1e-10, atol=1e-10)
+    assert np.abs(full - llama.logits(p, ids, tiny()[1])).max() > 0.01, "scaled or not is not the same"
+
+
 def test_too_much_is_refused_and_changes_nothing():
     p, config = tiny()
     kv = llama_cache.empty(p, config, 2)

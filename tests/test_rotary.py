@@ -67,3 +67,45 @@ def test_wrong_arguments_are_named():
         rotary.forward(x, offset=-1)
     with pytest.raises(ValueError, match="at least 2 axes"):
         rotary.forward(x[0])
+
+
+def test_scaled_frequencies_by_the_definition():
+    """Each pair by itself, in the three cases of the published code: it went round often, hardly, or in between."""
+    D, base, factor, low, high, length = 16, 100.0, 8.0, 1.0, 4.0, 60
+    w, kinds = rotary.frequencies(D, base), set()
+    scaled = rotary.frequencies(D, base, ("llama3", factor, low, high, length))
+    for i in range(D // 2):
+        assert math.isclose(w[i], base ** (-2 * i / D))
+        wavelength = 2 * math.pi / w[i]
+        if wavelength < length / high:
+            kind, expected = "often", w[i]
+        elif wavelength > length / low:
+            kind, expected = "hardly", w[i] / factor
+        else:
+            smooth = (length / wavelength - low) / (high - low)
+            kind, expected = "between", (1 - smooth) * w[i] / factor + smooth * w[i]
+        kinds.add(kind)
+        assert math.isclose(scaled[i], expected, rel_tol=1e-12), (i, kind)
+    assert kinds == {"often", "hardly", "between"}
+    np.testing.assert_allclose(rotary.frequencies(D, base, ("linear", 4)), w / 4, rtol=1e-15)
+
+
+def test_scaled_positions_are_turned_by_the_scaled_frequencies():
+    x = np.random.default_rng(4).standard_normal((1, 5, 6))
+    y, cache = rotary.forward(x, 50.0, 8, ("linear", 4.0))
+    np.testing.assert_allclose(y[:, ::4], np.concatenate([rotary.forward(x[:, :1], 50.0, 2)[0], rotary.forward(x[:, 4:], 50.0, 3)[0]], 1),
+                               rtol=1e-13)                                  # place 8 is now where place 2 was
+    np.testing.assert_allclose(rotary.backward(y, cache), x, rtol=1e-12, atol=1e-13)
+    z, _ = rotary.forward(x, 50.0, 8, ("llama3", 8.0, 0.1, 0.4, 10))
+    assert np.abs(z - y).max() > 0.1 and np.abs(z - rotary.forward(x, 50.0, 8)[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("scaling, error, words", [
+    (("yarn", 2.0), ValueError, "scaling must be None,"), (["linear", 2.0], ValueError, "scaling must be None,"), ("linear", ValueError, "scaling must be None,"),
+    (("llama3", 2.0), ValueError, "scaling must be None,"), (("linear", 0.0), ValueError, "factor must be above 0, but it is 0"),
+    (("linear", float("nan")), ValueError, "factor must be above 0"), (("linear", "2"), TypeError, "factor must be a number"),
+    (("llama3", 8.0, 4.0, 1.0, 8192), ValueError, "low must be below its high, but they are 4.0 and 1.0"),
+    (("llama3", 8.0, 1.0, 4.0, -1), ValueError, "length must be above 0")])
+def test_wrong_scalings_are_named(scaling, error, words):
+    with pytest.raises(error, match=words):
+        rotary.forward(np.zeros((3, 4)), scaling=scaling)

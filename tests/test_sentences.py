@@ -53,3 +53,14 @@ def test_another_model_is_refused(loaded):
 def test_one_text_is_no_list_of_letters(loaded):
     with pytest.raises(TypeError, match="texts must be a list of texts"):
         sentences.vectors(loaded, "the cat")
+
+
+def test_a_tokenizer_of_another_kind_is_refused(loaded):
+    with pytest.raises(ValueError, match="has no WordPiece tokenizer"):
+        sentences.vectors(Loaded(bert, loaded.config, loaded.p, None, "elsewhere"), ["a"])
+
+
+def test_progress_counts_every_token_once(loaded):
+    told = []
+    sentences.vectors(loaded, TEXTS, 2, progress=told.append)
+    assert len(told) == 3 and sum(told) == sum(len(loaded.tokenizer.encode_pair(one, max_length=12)[0]) for one in TEXTS)

@@ -1,9 +1,11 @@
 """Benchmarks: how fast nanolm is, beside its peers and beside what the machine can do at all. `nanolm bench` runs them.
 
     train.py        a whole training step of GPT-2                      limit: the matrix products alone
+    finetune.py     a whole fine-tuning step of BERT                    limit: the same
     attention.py    attention alone, 128 to 8,192 tokens, and its memory
     layers.py       every layer, its plain functions and its twins      limit: matrix products and memory bandwidth
     generate.py     one token after another                             limit: reading the weights once a token
+    chat.py         an assistant reads a question and writes an answer  limit: the same, for writing
     tricks.py       each trick of the fast kernels alone, before and after
 
 How it is measured. Each contestant (ours on the fast kernels, ours in plain NumPy, PyTorch, ...) is a process of its own

@@ -5,7 +5,7 @@ its share of the batch, one thread a share (PyTorch: one call for the whole batc
 those of `nanolm bench train`, the medium model's by default; --shape large has GPT-2's vocabulary.
 
 How much a layer has to do, whoever does it. Products: 2 operations for each product of two numbers and its sum, causal attention
-half of them. The others by the number of elements, with an exponential, a root or a division counted as one operation;
+half of them. The others by the number of elements, with an exponential, an erf, a root or a division counted as one operation;
 these counts (WORK) place a kernel in the roofline picture and mean little beyond that.
 
     bytes       every array that goes in or comes out, once. What is read again from the caches is not counted
@@ -23,7 +23,8 @@ LIMIT, READ, CACHED, OWN = "limit: products alone", "limit: memory", "limit: cac
 HEADER = ["layer", "", "ms plain", "ms twin", "ms PyTorch", "plain/twin", "PyTorch/twin", "twin ns/element", "GFLOP/s", "GB/s"]
 
 # layer: (operations an element, bytes an element), forward and backward; products are counted exactly in `work`
-WORK = {"gelu": ((10, 8), (15, 12)), "layernorm": ((8, 8), (14, 12)), "cross_entropy": ((4, 4), (4, 8)),
+WORK = {"gelu": ((10, 8), (15, 12)), "gelu_erf": ((5, 8), (9, 12)), "layernorm": ((8, 8), (14, 12)),
+        "rmsnorm": ((5, 8), (10, 12)), "rotary": ((3, 8), (3, 8)), "cross_entropy": ((4, 4), (4, 8)),
         "dropout": ((2, 8), (2, 8)), "embedding": ((0, 8), (1, 8)),
         "adamw": ((14, 28), None), "clipping": ((2, 4), None), "summing": ((2, 12), None)}
 ONCE = {"adamw": "step", "clipping": "norm", "summing": "two shards"}     # for all weights at once
@@ -33,7 +34,8 @@ def cases(shape):
     """Return {layer: elements}: what is timed, with how many numbers go into it."""
     N, C, V = shape.batch * shape.tokens, shape.n_embd, shape.vocab_size
     weights = V * C + shape.tokens * C + shape.n_layer * (12 * C * C + 13 * C) + 2 * C
-    return {"linear": N * C, "attention": N * C, "mlp": N * C, "gelu": 4 * N * C, "layernorm": N * C, "dropout": N * C,
+    return {"linear": N * C, "attention": N * C, "mlp": N * C, "gelu": 4 * N * C, "gelu_erf": 4 * N * C, "swiglu": N * C,
+            "layernorm": N * C, "rmsnorm": N * C, "rotary": N * C, "dropout": N * C,
             "embedding": N * C, "cross_entropy": N * V, **dict.fromkeys(ONCE, weights)}
 
 
@@ -44,6 +46,8 @@ def work(shape, layer, back):
         return (4 if back else 2) * N * C * 4 * C, 4 * (2 * N * C + 8 * C * C + 4 * N * C if back else 5 * N * C + 4 * C * C)
     if layer == "mlp":
         return (4 if back else 2) * 2 * N * C * 4 * C, 4 * (3 * N * C + 16 * C * C if back else 2 * N * C + 8 * C * C)
+    if layer == "swiglu":                               # three matrices C x 4 C
+        return (4 if back else 2) * 3 * N * C * 4 * C, 4 * (3 * N * C + 24 * C * C if back else 2 * N * C + 12 * C * C)
     if layer == "attention":
         return (4 if back else 2) * N * T * C, 4 * (8 if back else 4) * N * C
     operations, size = WORK[layer][back]
@@ -92,7 +96,7 @@ def run(shape=train.SHAPES["medium"], rounds=5, say=turns.quiet, turn=0.05, **op
               "left_out": left_out}
     if OWN in limit:                                    # a layer around it may have been luckier: a ceiling is above all
         rates["own product"] = max([rates["own product"]] + [rate for layer, _, _, rate in points(result)
-                                                             if layer in ("linear", "mlp")])
+                                                             if layer in ("linear", "mlp", "swiglu")])
     return result
 
 

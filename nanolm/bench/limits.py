@@ -15,7 +15,8 @@ best of these ways, found out before the first round:
     batch       dW alone: each worker has its share of the N rows, as in a step that is parallel over the batch (their sum
                 is not counted)
 
-Attention's products take half of the heads, whole: that is as much work as the causal half of all heads. The operands
+Attention's products take half of the heads, whole: that is as much work as the causal half of all heads. (Of an encoder, where
+every token sees all, they take all heads.) The operands
 stay the same from one layer to the next, so that they lie in the caches where a real model's would not: a limit flatters
 the machine rather than us.
 
@@ -47,6 +48,7 @@ class Shape:
     vocab_size: int
     batch: int
     tokens: int
+    encoder: bool = False                               # as BERT: all tokens see all, and no head over the vocabulary
 
     def __str__(self):
         return (f"{self.n_layer} layers x {self.n_embd}, {self.n_head} heads, V {self.vocab_size}, "
@@ -56,10 +58,11 @@ class Shape:
 def products(shape):
     """Return [(name, how often, kind, sizes)] for one training step; kind "linear" (N, I, O) or "heads" (n, T, D)."""
     N, C, L = shape.batch * shape.tokens, shape.n_embd, shape.n_layer
-    heads = max(1, shape.batch * shape.n_head // 2)                         # half of them, whole: the causal half of all
+    heads = shape.batch * shape.n_head
+    heads = heads if shape.encoder else max(1, heads // 2)                  # half of them, whole: the causal half of all
+    head = ("pooler", 1, "linear", (shape.batch, C, C)) if shape.encoder else ("head", 1, "linear", (N, C, shape.vocab_size))
     return [("c_attn", L, "linear", (N, C, 3 * C)), ("c_proj", L, "linear", (N, C, C)),
-            ("c_fc", L, "linear", (N, C, 4 * C)), ("mlp c_proj", L, "linear", (N, 4 * C, C)),
-            ("head", 1, "linear", (N, C, shape.vocab_size)),
+            ("c_fc", L, "linear", (N, C, 4 * C)), ("mlp c_proj", L, "linear", (N, 4 * C, C)), head,
             ("attention", L, "heads", (heads, shape.tokens, C // shape.n_head))]
 
 

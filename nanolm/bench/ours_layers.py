@@ -12,7 +12,8 @@ from nanolm import kernels as twins
 from nanolm import params as parameters
 from nanolm import threads
 from nanolm.bench import ours
-from nanolm.layers import attention, cross_entropy, dropout, embedding, gelu, layernorm, linear, masks, mlp, multihead
+from nanolm.layers import (attention, cross_entropy, dropout, embedding, gelu, layernorm, linear, masks, mlp, multihead, rmsnorm,
+                           rotary, swiglu)
 from nanolm.models import gpt2
 from nanolm.training import clipping, groups, memory, step, summing
 from nanolm.training.optimizers import adamw
@@ -102,12 +103,18 @@ def pairs(shape, batch, seed):
     q, k, v = (multihead.split(part, H) for part in np.split(packed, 3, axis=-1))
     logits, ids, targets, table = normal(batch, T, V), *rng.integers(0, V, (2, batch, T)), normal(V, C)
     mask, dy = masks.causal(T), normal(batch, T, C)
+    gates = {"gate_proj": {"weight": dense["weight"]}, "up_proj": {"weight": normal(C, 4 * C)},
+             "down_proj": {"weight": narrow["weight"]}}
     both = {
         "linear": (lambda: linear.forward(x, **dense), lambda cache: linear.backward(dwide, cache)),
         "attention": (lambda: attention.forward(q, k, v, mask), lambda cache: attention.backward(dheads, cache)),
         "mlp": (lambda: mlp.forward(x, {"c_fc": dense, "c_proj": narrow}), lambda cache: mlp.backward(dy, cache)),
         "gelu": (lambda: gelu.forward(wide), lambda cache: gelu.backward(dwide, cache)),
+        "gelu_erf": (lambda: gelu.forward(wide, "erf"), lambda cache: gelu.backward(dwide, cache)),
+        "swiglu": (lambda: swiglu.forward(x, gates), lambda cache: swiglu.backward(dy, cache)),
         "layernorm": (lambda: layernorm.forward(x, narrow["bias"], narrow["bias"]), lambda cache: layernorm.backward(dy, cache)),
+        "rmsnorm": (lambda: rmsnorm.forward(x, narrow["bias"]), lambda cache: rmsnorm.backward(dy, cache)),
+        "rotary": (lambda: rotary.forward(q), lambda cache: rotary.backward(dheads, cache)),
         "dropout": (lambda: dropout.forward(x, 0.1, rng), lambda cache: dropout.backward(dy, cache)),
         "embedding": (lambda: embedding.forward(ids, table), lambda cache: embedding.backward(dy, cache)),
         "cross_entropy": (lambda: cross_entropy.forward(logits, targets), lambda cache: cross_entropy.backward(1.0, cache)),

@@ -3,6 +3,7 @@
     train(results)      bars with their quartiles, and the limit as a line, a panel for each shape
     attention(result)   time and memory over the length, both axes logarithmic
     generate(result)    bars of tokens a second, and the limit
+    chat(result)        bars of tokens a second, reading and writing, and the limit of writing
     layers(result)      bars: how many times as fast the twin is
     roofline(result)    each kernel's rate over its operations a byte, under the machine's ceilings
     tricks(result)      bars: how many times as long it took before
@@ -11,8 +12,8 @@ Tested    tests/test_bench.py.
 """
 import io
 
-from nanolm.bench import (attention as attention_bench, generate as generate_bench, layers as layers_bench, train as train_bench,
-                          tricks as tricks_bench)
+from nanolm.bench import (attention as attention_bench, chat as chat_bench, generate as generate_bench, layers as layers_bench,
+                          train as train_bench, tricks as tricks_bench)
 
 COLORS = {"ours": "#4c78a8", "plain": "#9ecae9", "peer": "#e45756", "other": "#f2a65a", "limit": "#2e7d32"}
 RATES = (1.0, 0.6)                                      # a kernel's points: forward dark, backward pale
@@ -113,6 +114,19 @@ def generate(result):
         if result["bytes_a_second"]:
             limit = tokens / settings["tokens"] * result["bytes_a_second"] / generate_bench.bytes_a_pass(settings)
             line(axes, limit, f"dashed: reading the float32 weights once a pass, {limit:,.0f}")
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1.1 * limit))
+    return png(made)
+
+
+def chat(result):
+    made, panels = figure(5.5 * len(chat_bench.TASKS), 2.6, len(chat_bench.TASKS))
+    for axes, (task, title) in zip(panels, chat_bench.TASKS.items()):
+        n = chat_bench.tokens(result, task)
+        bars(axes, chat_bench.of_task(result, task), lambda seconds, n=n: n / seconds, "tokens a second (longer is better)")
+        axes.set_title(title.format(**result["settings"]), fontsize=10)
+        if task == "write" and result["bytes_a_second"] and result["bytes_a_pass"]:
+            limit = result["bytes_a_second"] / result["bytes_a_pass"]
+            line(axes, limit, f"dashed: reading the weights once a token, {limit:,.0f}")
             axes.set_xlim(0, max(axes.get_xlim()[1], 1.1 * limit))
     return png(made)
 

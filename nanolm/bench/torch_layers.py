@@ -51,11 +51,24 @@ def operations(shape):
     def mlp(x, w1, b1, w2, b2):
         return F.linear(F.gelu(F.linear(x, w1, b1), approximate="tanh"), w2, b2)
 
+    def swiglu(x, gate, up, down):
+        return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)
+
+    def rotary(packed):                                 # as in transformers: x cos + half-turned x sin, the table made anew
+        heads = packed.view(B, T, H, C // H).transpose(1, 2)
+        angle = torch.arange(T)[:, None] * 10000.0 ** (-torch.arange(0, C // H, 2) / (C // H)).repeat(2)
+        first, second = heads.chunk(2, dim=-1)
+        return heads * angle.cos() + torch.cat([-second, first], dim=-1) * angle.sin()
+
     return {"linear": ([x, *wide], F.linear, ()),
             "attention": ([r(B, T, 3 * C)], attention, ()),
             "mlp": ([x, *wide, *narrow], mlp, ()),
             "gelu": ([r(B, T, 4 * C)], lambda x: F.gelu(x, approximate="tanh"), ()),
+            "gelu_erf": ([r(B, T, 4 * C)], F.gelu, ()),
+            "swiglu": ([x, wide[0], r(4 * C, C), narrow[0]], swiglu, ()),
             "layernorm": ([x, r(C), r(C)], lambda x, w, b: F.layer_norm(x, (C,), w, b), ()),
+            "rmsnorm": ([x, r(C)], lambda x, w: F.rms_norm(x, (C,), w), ()),
+            "rotary": ([r(B, T, C)], rotary, ()),
             "dropout": ([x], lambda x: F.dropout(x, 0.1), ()),
             "embedding": ([r(V, C)], lambda table, ids: F.embedding(ids, table), (ids,)),
             "cross_entropy": ([r(B * T, V)], F.cross_entropy, (ids.view(-1),))}

@@ -33,9 +33,12 @@ def contestants(shape):
             LIMIT: ("nanolm.bench.limits:prepare", {"shape": shape}, None)}
 
 
-def run(shape, rounds=7, say=turns.quiet, **options):
-    """Return the result for one shape, a dict that JSON can hold. options: turn and pause, see turns.take."""
-    with turns.field(contestants(shape), say) as (running, left_out):
+def run(shape, rounds=7, say=turns.quiet, who=None, **options):
+    """Return the result for one shape, a dict that JSON can hold. options: turn and pause, see turns.take.
+
+    who: as contestants returns it; finetune.py has others.
+    """
+    with turns.field(who or contestants(shape), say) as (running, left_out):
         entries = {name: (contestant, "step") for name, contestant in running.items()}
         if LIMIT in running:
             entries |= {SHARED: (running[LIMIT], "shared"), LINEAR: (running[LIMIT], "linear"),

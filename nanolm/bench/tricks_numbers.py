@@ -131,7 +131,7 @@ def aliased(n=2**16):
     x, dy = uniform(8, 12, n), normal(n)
 
     def into(dx):
-        fast_gelu.slopes(dy, x, dx)
+        fast_gelu.slopes(dy, x, dx, 0)
         return dx
 
     return Ways({"the answer written over dy": lambda: into(dy), "into another array": lambda: into(np.empty_like(dy))}, n)

@@ -8,8 +8,9 @@ from nanolm import threads
 from nanolm.bench.trick_ways import Ways
 from nanolm.bench.tricks_numbers import normal
 from nanolm.kernels import (adamw as fast_adamw, clipping as fast_clipping, cross_entropy as fast_cross_entropy,
-                            dropout as fast_dropout, gelu as fast_gelu, layernorm as fast_layernorm)
-from nanolm.layers import cross_entropy, dropout, embedding, gelu, layernorm
+                            dropout as fast_dropout, gelu as fast_gelu, layernorm as fast_layernorm, rmsnorm as fast_rmsnorm,
+                            rotary as fast_rotary, swiglu as fast_swiglu)
+from nanolm.layers import cross_entropy, dropout, embedding, gelu, layernorm, multihead, rmsnorm, rotary, silu
 from nanolm.training import clipping
 from nanolm.training.optimizers import adamw
 
@@ -29,7 +30,39 @@ def norm(N=1024, C=384, back=False):
     return forward_or_backward(layernorm, fast_layernorm, arguments, normal(N, C, seed=3), back, N * C, "one pass a token")
 
 
-def bias_and_gelu(N=1024, F=1536, back=False):
+def root_norm(N=1024, C=384, back=False):
+    arguments = normal(N, C), normal(C, seed=1)
+    return forward_or_backward(rmsnorm, fast_rmsnorm, arguments, normal(N, C, seed=2), back, N * C, "one pass a token")
+
+
+def gates(N=1024, F=1024, back=False):
+    """silu(g) * u; on the way back dg and du (a copy of dh, overwritten, is counted)."""
+    g, u, dh = normal(N, F), normal(N, F, seed=1), normal(N, F, seed=2)
+    a, cache = silu.forward(g)
+
+    def fast():
+        h = np.empty_like(g)
+        fast_swiglu.open_gates(g.reshape(-1), u.reshape(-1), h.reshape(-1))
+        return h
+
+    def fast_back():
+        du, dg = dh.copy(), np.empty_like(g)
+        fast_swiglu.differentiate(du.reshape(-1), g.reshape(-1), u.reshape(-1), dg.reshape(-1))
+        return dg, du
+
+    plain, fast = ((lambda: (silu.backward(dh * u, cache), dh * a), fast_back) if back else
+                   (lambda: silu.forward(g)[0] * u, fast))
+    return Ways({PLAIN: plain, "one pass": fast}, g.size)
+
+
+def rotation(B=4, T=256, H=6, D=64):
+    """Heads as multihead.split gives them, turned, and merged again."""
+    heads, (cos, sin) = multihead.split(normal(B, T, H * D), H), rotary.table(T, D, 10000.0, 0, np.float32)
+    return Ways({PLAIN: lambda: multihead.merge(rotary.turned(heads, cos, sin)),
+                 "one pass, where they lie": lambda: multihead.merge(fast_rotary.turned(heads, cos, sin))}, heads.size)
+
+
+def bias_and_gelu(N=1024, F=1536, back=False, form="tanh"):
     """u + bias and GELU; on the way back GELU's slope and the bias's gradient (a copy of dy, overwritten, is counted)."""
     u, bias, dy = normal(N, F), np.zeros(F, np.float32), normal(N, F, seed=1)       # zeros: u stays what it is
 
@@ -39,11 +72,11 @@ def bias_and_gelu(N=1024, F=1536, back=False):
 
     def fast_back():
         dx = dy.copy()
-        return dx, fast_gelu.bias_backward(dx, u)
+        return dx, fast_gelu.bias_backward(dx, u, form)
 
-    cache = gelu.forward(u)[1] if back else None
+    cache = gelu.forward(u, form)[1] if back else None
     plain, fast = ((plain_back, fast_back) if back else
-                   (lambda: gelu.forward(u + bias)[0], lambda: fast_gelu.bias_forward(u, bias)))
+                   (lambda: gelu.forward(u + bias, form)[0], lambda: fast_gelu.bias_forward(u, bias, form)))
     return Ways({PLAIN: plain, "one pass": fast}, u.size)
 
 

@@ -13,7 +13,8 @@ What save writes is Hugging Face's layout, so three lines take a model that nano
 
     names.py                              what a name means
     tensor_files.py, gguf_files.py, openai_gpt2.py        files to arrays
-    gpt2_names.py, llama_names.py, bert_layout.py         their names and layouts to ours, and back
+    gpt2_names.py, gpt_names.py, llama_names.py, bert_layout.py       their names and layouts to ours, and back
+    tokenizer_files.py                    the tokenizer beside them
     fitting.py                            what does not fit is named, with the file
 
 Nothing that comes with a model is executed, and nothing is unpickled except by PyTorch's own refusal to run code.
@@ -21,16 +22,18 @@ Nothing that comes with a model is executed, and nothing is unpickled except by 
 Tested    tests/test_checkpoint_*.py; against transformers in tests/peers/.
 """
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from nanolm import files
-from nanolm.checkpoint import bert_layout, gguf_files, gpt2_names, llama_names, names, openai_gpt2, tensor_files, tokenizer_files
+from nanolm import files, params
+from nanolm.checkpoint import (bert_layout, fitting, gguf_files, gpt2_names, gpt_names, llama_names, names, openai_gpt2,
+                               tensor_files, tokenizer_files)
 from nanolm.models import gpt2, llama
 
-NAMES = {"gpt2": gpt2_names, "llama": llama_names, "bert": bert_layout}         # model_type in config.json
+NAMES = {"gpt2": gpt2_names, "openai-gpt": gpt_names, "llama": llama_names, "bert": bert_layout}    # model_type in config.json
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,24 @@ class Loaded:
 def load(path_or_name):
     """Return the Loaded model of a folder, a GGUF file, an installed package or a name on the hub; weights in float32.
 
-    tokenizer is None where the files hold none that nanolm knows. Raises FileNotFoundError, ValueError, ImportError or
-    OSError with a sentence that names the file.
+    tokenizer is None where the files hold none that nanolm knows; standard error says why. Raises FileNotFoundError,
+    ValueError, ImportError or OSError with a sentence that names the file.
     """
     place = names.find(path_or_name)
     if place.is_file():
         if place.suffix != ".gguf":
             raise ValueError(f"{place} is a file, but not one in GGUF. Give the folder that holds it, with its config.json.")
         config, p, vocabulary, settings = gguf_files.read(place)
-        return Loaded(llama, config, p, tokenizer_files.from_gguf(vocabulary, str(place)), str(place), settings)
+        return finished(Loaded(llama, config, p, tokenizer_files.from_gguf(vocabulary, str(place)), str(place), settings))
     if openai_gpt2.is_one(place):
         config, p, tokenizer = openai_gpt2.read(place)
-        return Loaded(gpt2, config, p, tokenizer, str(place / "model.ckpt"))
-    published = files.read_json(place / "config.json")
-    kind = published.get("model_type") if isinstance(published, dict) else None
-    if kind not in NAMES:
-        raise ValueError(f"{place / 'config.json'} says model_type = {kind!r}; nanolm reads {', '.join(NAMES)}.")
-    naming, says = NAMES[kind], str(place / "config.json")
+        return finished(Loaded(gpt2, config, p, tokenizer, str(place / "model.ckpt")))
+    says = str(place / "config.json")
+    published = fitting.settings(says)
+    kind = published.get("model_type")
+    if not isinstance(kind, str) or kind not in NAMES:
+        raise ValueError(f"{says} says model_type = {fitting.shown(kind)}; nanolm reads {', '.join(NAMES)}.")
+    naming = NAMES[kind]
     model = naming.model_of(published, says)
     flat, source = tensor_files.read(place)
     try:
@@ -71,31 +75,44 @@ def load(path_or_name):
     except (ValueError, TypeError) as error:            # of a Config itself: it does not know where its numbers came from
         raise ValueError(str(error) if says in str(error) else f"{says}: {error}") from error
     p = naming.from_published(flat, config, source, model)
-    return Loaded(model, config, p, tokenizer_files.read(place), source, published)
+    return finished(Loaded(model, config, p, tokenizer_files.read(place), source, published))
+
+
+def finished(loaded):
+    """Return loaded; a word on standard error if its weights hold what no training ends with."""
+    broken = fitting.not_finite(loaded.p)
+    if broken:
+        print(f"{loaded.source} was read, but {len(broken)} of its tensors hold NaN or infinite numbers, first {broken[0]!r}: "
+              f"the model will answer NaN.", file=sys.stderr)
+    return loaded
 
 
 def save(folder, model, p, config, tokenizer=None):
-    """Write p in Hugging Face's layout: config.json, model.safetensors and, for GPT-2's kind of tokenizer, its two files.
+    """Write p in Hugging Face's layout: config.json, model.safetensors and, if given, the tokenizer (tokenizer_files.py).
 
-    Each file is written whole or not at all. Raises ValueError for a model that nanolm does not know how to write, or if
-    the folder holds a model already.
+    Each file is written whole or not at all. Raises ValueError for a model or a tokenizer that has no counterpart there,
+    or if the folder holds a model already; nothing is written then.
     """
     folder = Path(folder)
-    naming = next((naming for naming in NAMES.values() if model in naming.MODELS), None)
+    naming = next((naming for naming in NAMES.values() if naming.writes(model, config)), None)
     if naming is None:
-        modules = ", ".join(model.__name__ for naming in NAMES.values() for model in naming.MODELS)
-        raise ValueError(f"model must be one of the modules {modules}, but it is {model!r}.")
-    if tokenizer is not None:
-        tokenizer_files.check(tokenizer)
+        modules = sorted({module.__name__ for module in (gpt2, llama, *bert_layout.MODELS)})
+        raise ValueError(f"model must be one of the modules {', '.join(modules)}, but it is {model!r}.")
+    p = fitting.fitted(params.flatten(p), naming.shapes(model, config), "p", dtype=None)
+    special = {} if tokenizer is None else tokenizer_files.checked(tokenizer)
+    if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(f"the tokenizer has {tokenizer.vocab_size:,} tokens, but the model's table has {config.vocab_size:,} "
+                         f"rows: they do not belong together. Nothing was written.")
     for name in ("config.json", "model.safetensors"):
         if (folder / name).exists():
             raise ValueError(f"{folder} holds a {name} already. Choose a new folder; nothing was written.")
     from safetensors.numpy import save as to_bytes
-    published = naming.config_to(config, model)
     tensors = {name: np.ascontiguousarray(a) for name, a in naming.to_published(p).items()}
+    published = naming.config_to(config, model)
+    published |= {f"{role}_token_id": special.get(role) for role in ("bos", "eos", "pad")}     # None: stop at no token
+    published["dtype"] = str(next(iter(tensors.values())).dtype)
     folder.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
-        tokenizer_files.write(folder, tokenizer)
-    published["dtype"] = str(next(iter(tensors.values())).dtype)
+        tokenizer_files.write(folder, tokenizer, config.block_size)
     files.atomic_write(folder / "config.json", json.dumps(published, indent=2) + "\n")
     files.atomic_write(folder / "model.safetensors", to_bytes(tensors, metadata={"format": "pt"}))

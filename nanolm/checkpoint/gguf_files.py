@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nanolm.checkpoint import llama_names
+from nanolm.checkpoint import fitting, llama_names
 from nanolm.models import llama
 
-FIELDS = {"context_length": "block_size", "block_count": "n_layer", "attention.head_count": "n_head", 
+FIELDS = {"context_length": "block_size", "block_count": "n_layer", "attention.head_count": "n_head",
           "embedding_length": "n_embd", "feed_forward_length": "n_hidden", "attention.layer_norm_rms_epsilon": "eps"}
 VOCABULARY = ("tokens", "merges", "token_type", "pre")
 
@@ -26,16 +26,18 @@ def read(path):
     vocabulary: {"tokens", "merges", "token_type", "pre"}, for text/hf_tokenizer.py. settings: all other fields that are no lists.
     """
     reader = opened(path)
-    fields = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
-    settings = {name: field.contents() for name, field in fields.items() if not name.startswith("tokenizer.ggml.") or
-                name.removeprefix("tokenizer.ggml.") not in ("tokens", "merges", "token_type", "scores")}
+    try:
+        said = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    except Exception as error:                          # a str that is none
+        raise damaged(path) from error
+    lists = {f"tokenizer.ggml.{name}" for name in ("tokens", "merges", "token_type", "scores")}
+    settings = {name: value for name, value in said.items() if name not in lists}
     if settings.get("general.architecture") != "llama":
         raise ValueError(f"{path} holds a model of the architecture {settings.get('general.architecture')!r}; of GGUF files "
                          f"nanolm reads those of Llama's shape ('llama').")
     flat = {tensor.name: floats(tensor, path) for tensor in reader.tensors}
     config = config_from(settings, flat, path)
-    vocabulary = {name: fields[f"tokenizer.ggml.{name}"].contents() if f"tokenizer.ggml.{name}" in fields else None
-                  for name in VOCABULARY}
+    vocabulary = {name: said.get(f"tokenizer.ggml.{name}") for name in VOCABULARY}
     return config, llama_names.from_gguf(flat, config, str(path)), vocabulary, settings
 
 
@@ -49,8 +51,16 @@ def opened(path):
         raise ImportError(f"reading {path} needs the package gguf: pip install gguf.") from error
     try:
         return gguf.GGUFReader(str(path))
+    except OSError:
+        raise
     except Exception as error:                          # a truncated file ends in IndexError, ValueError, UnicodeDecodeError ...
-        raise ValueError(f"{path} is damaged, or no GGUF file ({type(error).__name__}: {error}).") from error
+        raise damaged(path) from error
+
+
+def damaged(path):
+    """Return the error for a file that gguf could not read; what it says itself is for programmers."""
+    return ValueError(f"{path} is damaged: it is truncated, or no GGUF file. If it was downloaded, compare its size with the "
+                      f"original's.")
 
 
 def floats(tensor, path):
@@ -65,16 +75,43 @@ def floats(tensor, path):
 
 def config_from(settings, flat, path):
     """Return the llama.Config that the file's settings describe."""
-    missing = [name for name in FIELDS if not isinstance(settings.get(f"llama.{name}"), (int, float))]
+    missing = [name for name in FIELDS if f"llama.{name}" not in settings]
     if missing:
         raise ValueError(f"{path} does not say llama.{missing[0]}. It is damaged, or not a whole model.")
-    scaling = settings.get("llama.rope.scaling.type", "none")
-    if scaling != "none" or "rope_freqs.weight" in flat:
-        raise ValueError(f"{path} asks for scaled rotary positions ({scaling}); nanolm has the plain ones of Llama 1 to 3.0.")
+
+    def number(name, default):
+        value = settings.get(f"llama.{name}", default)
+        if isinstance(value, list) and len(set(value)) == 1:                # one for each block, all the same
+            value = value[0]
+        return fitting.number(value, f"llama.{name}", path)
+
+    c = {ours: number(theirs, None) for theirs, ours in FIELDS.items()}
     if "token_embd.weight" not in flat:
         raise ValueError(f"{path} has no tensor 'token_embd.weight'. It is damaged, or not a whole model.")
-    c = {ours: settings[f"llama.{theirs}"] for theirs, ours in FIELDS.items()}
     c["eps"] = float(np.format_float_positional(np.float32(c["eps"]), unique=True))         # 1e-05, not 9.999999747378752e-06
-    return llama.Config(**c, vocab_size=len(flat["token_embd.weight"]), head_dim=settings.get("llama.attention.key_length", 0),
-                        n_kv_head=settings.get("llama.attention.head_count_kv", c["n_head"]),
-                        base=settings.get("llama.rope.freq_base", 10000.0), tied="output.weight" not in flat)
+    try:
+        config = llama.Config(**c, vocab_size=len(flat["token_embd.weight"]), head_dim=number("attention.key_length", 0),
+                              n_kv_head=number("attention.head_count_kv", c["n_head"]), base=number("rope.freq_base", 10000.0),
+                              tied="output.weight" not in flat, scaling=scaling_from(settings, flat, path))
+    except (ValueError, TypeError) as error:            # of the Config: it does not know where its numbers came from
+        raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    for name in ("rope.dimension_count", "attention.value_length"):
+        if number(name, config.width) != config.width:
+            raise ValueError(f"{path} says llama.{name} = {settings[f'llama.{name}']}, but its heads have {config.width} "
+                             f"channels; nanolm's Llama turns all of them, and has values as wide as keys.")
+    return config
+
+
+def scaling_from(settings, flat, path):
+    """Return rotary's scaling. Raises ValueError for one that rotary.py does not have, or that the file does not say in full."""
+    kind = settings.get("llama.rope.scaling.type", "linear" if "llama.rope.scale_linear" in settings else "none")
+    if "rope_freqs.weight" in flat:
+        raise ValueError(f"{path} holds the scaled rotary positions of Llama 3.1 as a tensor, 'rope_freqs.weight', which nanolm "
+                         f"does not read. Take the same model in Hugging Face's layout.")
+    if kind == "none":
+        return None
+    if kind != "linear":
+        raise ValueError(f"{path} asks for scaled rotary positions ({fitting.shown(kind)}); of GGUF files nanolm reads none and "
+                         f"linear.")
+    factor = settings.get("llama.rope.scaling.factor", settings.get("llama.rope.scale_linear"))
+    return "linear", fitting.number(factor, "llama.rope.scaling.factor", path)

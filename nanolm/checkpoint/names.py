@@ -10,11 +10,13 @@ Nothing is downloaded without a word, and no code that comes with a model is eve
 Tested    tests/test_checkpoint_names.py.
 """
 import importlib.metadata
+import re
+import socket
 import sys
 from pathlib import Path
 
 WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "vocab.json", "merges.txt", "vocab.txt",
-          "tokenizer.json", "tokenizer_config.json")
+          "tokenizer.json", "tokenizer_config.json", "added_tokens.json")
 
 
 def find(path_or_name):
@@ -66,4 +68,16 @@ def downloaded(name):
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(WANTED)))
     except Exception as error:                          # no network, no such model, no disk: each has its own class there
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if no_connection(error):
+            reason = f"the hub could not be reached; is there no network? ({reason})"
         raise OSError(f"{name!r} is no folder here and no installed package, and it could not be downloaded: {reason}") from error
+
+
+def no_connection(error):
+    """Return whether an error, or one that caused it, is that of a connection: each program of the web has its own class."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)) or re.search(
+                "Connect|Timeout|NameResolution|Proxy|LocalEntryNotFound|OfflineMode", type(error).__name__):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

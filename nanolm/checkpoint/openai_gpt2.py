@@ -9,7 +9,6 @@ Only TensorFlow reads its checkpoints. A matrix is (in, out), as here, with an a
 Source    https://github.com/openai/gpt-2: src/model.py for the names.
 Tested    tests/test_checkpoint_openai.py.
 """
-from nanolm import files
 from nanolm.checkpoint import fitting
 from nanolm.models import gpt2
 from nanolm.text import BPE
@@ -25,8 +24,13 @@ def is_one(folder):
 def read(folder):
     """Return (config, p, tokenizer or None) of the folder. Raises ImportError without TensorFlow, ValueError for a misfit."""
     says = str(folder / "hparams.json")
-    config = gpt2.Config(**fitting.fields(files.read_json(says), CONFIG, says))
+    fields = fitting.fields(fitting.settings(says), CONFIG, says)
+    try:
+        config = gpt2.Config(**fields)
+    except ValueError as error:                         # it does not know where its numbers came from
+        raise ValueError(f"{says}: {error}") from error
     flat = {name: array(a) for name, a in variables(folder).items()}
+    fitting.blocks(config, flat, str(folder / "model.ckpt"))
     p = fitting.fitted({ours(name): a for name, a in flat.items()}, gpt2.shapes(config), str(folder / "model.ckpt"))
     there = (folder / "encoder.json").is_file() and (folder / "vocab.bpe").is_file()
     return config, p, BPE.from_gpt2(folder / "encoder.json", folder / "vocab.bpe") if there else None

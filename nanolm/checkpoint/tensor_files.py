@@ -7,13 +7,14 @@
 float16 and bfloat16 become float32. (bfloat16 is the upper half of a float32; NumPy has no such type.)
 
 Errors    FileNotFoundError, ValueError: a sentence that names the file, and the tensor where it is one.
-Tested    tests/test_checkpoint_files.py.
+Tested    tests/test_checkpoint_files.py, tests/test_checkpoint_damaged.py.
 """
 from pathlib import Path
 
 import numpy as np
 
 from nanolm import files
+from nanolm.checkpoint import fitting
 
 DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
           "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_}
@@ -55,22 +56,27 @@ def array(tensor, name, path):
 
 
 def shards(index):
-    """Return the arrays that an index spreads over several files, a flat dict. Only files beside the index are opened."""
+    """Return the arrays that an index spreads over several files, a flat dict. Only files beside the index are opened.
+
+    (A link beside it is followed: the hub's own cache is made of links.)
+    """
     where = files.read_json(index)
     where = where.get("weight_map") if isinstance(where, dict) else None
     if not isinstance(where, dict) or not where or not all(isinstance(file, str) for file in where.values()):
         raise ValueError(f"{index} holds no table from tensors to files ('weight_map').")
     found = {}
     for file in sorted(set(where.values())):
-        if Path(file).name != file:
-            raise ValueError(f"{index} names the file {file!r}, which is not beside it. Nothing outside of its folder is opened.")
+        if Path(file).name != file or len(file) > 255 or "\0" in file:
+            raise ValueError(f"{index} names the file {fitting.shown(file)}, which is not beside it. Nothing outside of its "
+                             f"folder is opened.")
         if not (index.parent / file).is_file():
             raise FileNotFoundError(f"{index} names the file {file!r}, but there is none beside it. The download may be "
                                     f"incomplete.")
         found |= safetensors(index.parent / file)
     missing = sorted(set(where) - set(found))
     if missing:
-        raise ValueError(f"{index} promises the tensor {missing[0]!r} in {where[missing[0]]!r}, but it is not there.")
+        raise ValueError(f"{index} promises the tensor {fitting.shown(missing[0])} in {where[missing[0]]!r}, but it is not "
+                         f"there.")
     return found
 
 

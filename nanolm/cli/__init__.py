@@ -1,6 +1,7 @@
 """The command `nanolm`: one file a command, each loaded only when it is called, so that `nanolm --help` is quick.
 
     train      train a GPT-2 on real text, in minutes      generate   let a trained model write
+    chat       talk to a published assistant               search     find passages in your own files by meaning
     eval       measure a trained model                     gradcheck  prove every gradient
     info       parameters, FLOPs, memory of a model        data       the corpora
     bench      how fast it is, beside others
@@ -23,6 +24,7 @@ COMMANDS = {
     "train": "Train a GPT-2 on real text.",
     "generate": "Let a trained model write.",
     "chat": "Talk to a published assistant.",
+    "search": "Search your own files by meaning.",
     "eval": "Measure a trained model beside the baselines.",
     "gradcheck": "Prove the gradients of every layer and model.",
     "info": "Parameters, FLOPs and memory of a model, layer by layer.",
@@ -57,6 +59,8 @@ def commands():
       nanolm train                              a model in under 3 minutes
       nanolm generate runs/pydocs --prompt "The function returns"
       nanolm gradcheck                          every gradient, proved
+      nanolm chat                               a small assistant, offline
+      nanolm search "undo a commit" notes/      passages that mean it
     """
 
 

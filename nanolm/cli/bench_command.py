@@ -44,6 +44,25 @@ def train_command(shape, rounds, out):
     finish(out, "train", results, {"train": pictures.train(results)}, about)
 
 
+@command.command("finetune")
+@click.option("--shape", default="minilm", show_default=True, type=click.Choice(["tiny", "minilm", "base", "all"]),
+              help="2 layers x 128; 6 x 384; 12 x 768; all with BERT's vocabulary.")
+@rounds(7)
+@FOLDER
+def finetune_command(shape, rounds, out):
+    """A fine-tuning step of BERT for classifying texts. About 3 minutes, with --shape all about 8."""
+    from nanolm.bench import finetune, pictures
+    results = []
+    about = begin()
+    with Status() as say:
+        for name in finetune.SHAPES if shape == "all" else [shape]:
+            results.append(finetune.run(finetune.SHAPES[name], rounds, say))
+            say.erase()
+            click.echo(f"\n{finetune.SHAPES[name]}\n")
+            show(finetune.HEADER, finetune.table(results[-1]), finetune.notes(results[-1]))
+    finish(out, "finetune", results, {"finetune": pictures.train(results)}, about)
+
+
 @command.command("attention")
 @click.option("--tokens", "lengths", multiple=True, type=click.IntRange(8), metavar="T",
               help="A length; may be given several times.  [default: 128, 256, ... 8192]")
@@ -87,6 +106,20 @@ def generate_command(tokens, rounds, out):
         result = generate.run(rounds, say, {**generate.SETTINGS, "tokens": tokens})
     show(generate.HEADER, generate.table(result), generate.notes(result))
     finish(out, "generate", result, {"generate": pictures.generate(result)}, about)
+
+
+@command.command("chat")
+@click.option("--tokens", default=64, show_default=True, type=click.IntRange(2), help="How many tokens the answer has.")
+@rounds(5)
+@FOLDER
+def chat_command(tokens, rounds, out):
+    """SmolLM2 reads a question and writes an answer. About 2 minutes."""
+    from nanolm.bench import chat, pictures
+    about = begin()
+    with Status() as say:
+        result = chat.run(rounds, say, {**chat.SETTINGS, "tokens": tokens})
+    show(chat.HEADER, chat.table(result), chat.notes(result))
+    finish(out, "chat", result, {"chat": pictures.chat(result)}, about)
 
 
 @command.command("tricks")

@@ -28,12 +28,13 @@ def command(names, verbose, seed, backend):
     kernels.use(backend)
     wrong, start = [], time.perf_counter()
     names = names or cases.names()
+    width = max(map(len, names))
     for name in names:
         began = time.perf_counter()
         suite = check_layer(name, seed=seed)
         gradients = sum(len(report.gradients) for report in suite.reports)
-        click.echo(f"{'right' if suite.passed else 'WRONG'}  {name:<14} {len(suite.reports):>3} cases {gradients:>4} gradients"
-                   f"   {time.perf_counter() - began:5.1f} s")
+        click.echo(f"{'right' if suite.passed else 'WRONG'}  {name:<{width}} {len(suite.reports):>3} cases {gradients:>4} "
+                   f"gradients   {time.perf_counter() - began:5.1f} s")
         if verbose:
             for report in suite.reports:
                 click.echo("\n" + str(report) + "\n")

@@ -5,7 +5,9 @@
 
     pydocs, tales, own_text    the corpora             split        why the two texts cannot leak
     grammar                    the exact floor         batches      from token ids to (B, T) arrays
+    masking                    BERT's gaps to guess    ngram        Witten-Bell n-grams, to be compared with
     baselines                  uniform, n-grams, zlib, lzma on the same validation text
+    corpus, keep, prepared     what a corpus is; and what was made of one is kept for the next time
 """
 import difflib
 import os

@@ -101,7 +101,7 @@ def extend(p, ids, kv, config, last=False):
         n = before(x, p_l["ln_1"], config)
         x = x + attend(n, p_l["attn"], kv.keys[l], kv.values[l], start, config.n_head, mask)
         x = after(x, p_l["ln_1"], config)
-        m, _ = mlp.forward(before(x, p_l["ln_2"], config), p_l["mlp"])
+        m, _ = mlp.forward(before(x, p_l["ln_2"], config), p_l["mlp"], config.form)
         x = after(x + m, p_l["ln_2"], config)
     kv.length = stop                                                    # last: an error on the way leaves kv as it was
 

@@ -8,7 +8,7 @@ only the difference of the two counts. G of the H heads have keys: SmolLM2 keeps
 
 Use it as generation's modules: generate.tokens(p, config, ids, n, model=llama, cache=llama_cache).
 
-Tested    tests/test_llama_cache.py, against llama.logits at every position.
+Tested    tests/test_llama_cache.py, against llama.logits at every position.  Fast twin  kernels/llama_cache.py.
 """
 import numpy as np
 
@@ -54,8 +54,8 @@ def _attend(x, p, keys, values, start, config, mask):
     """grouped.forward for x (B, T, C), with the keys and values of the tokens before `start` taken from the cache."""
     stop = start + x.shape[1]
     q, k, v = (linear.forward(x, **p[name])[0] for name in ("q_proj", "k_proj", "v_proj"))
-    q, _ = rotary.forward(multihead.split(q, config.n_head), config.base, start)
-    k, _ = rotary.forward(multihead.split(k, config.n_kv_head), config.base, start)
+    q, _ = rotary.forward(multihead.split(q, config.n_head), config.base, start, config.scaling)
+    k, _ = rotary.forward(multihead.split(k, config.n_kv_head), config.base, start, config.scaling)
     keys[:, :, start:stop] = k
     values[:, :, start:stop] = multihead.split(v, config.n_kv_head)
     k, v = (grouped.shared(kept[:, :, :stop], config.n_head) for kept in (keys, values))

@@ -15,17 +15,16 @@ import numpy as np
 from nanolm.models import bert
 
 
-def vectors(loaded, texts, batch_size=32, longest=256):
+def vectors(loaded, texts, batch_size=32, longest=256, progress=None):
     """Return the vectors (n, C) of n texts, each of length 1, in the weights' dtype.
 
     loaded: an encoder (checkpoint.load) with a WordPiece tokenizer. longest: tokens of a text that are read, [CLS] and [SEP]
-    among them; the rest is cut off. Raises ValueError if loaded is no BERT,
-    TypeError if texts is one str.
+    among them; the rest is cut off. progress: None, or a function called after each batch with the number of its tokens.
+    Raises ValueError if loaded is no BERT with a tokenizer, TypeError if texts is one str.
     """
     if isinstance(texts, str):
         raise TypeError("texts must be a list of texts, but it is one str. Write [text].")
-    if "bert" not in loaded.p:
-        raise ValueError(f"{loaded.source} is no BERT: it has no encoder that reads a text from both sides.")
+    check(loaded)
     p, n = loaded.p["bert"], min(longest, loaded.config.block_size)
     encoded = [loaded.tokenizer.encode_pair(text, max_length=n)[0] for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))        # texts of one length share a batch: less padding
@@ -40,7 +39,18 @@ def vectors(loaded, texts, batch_size=32, longest=256):
         counts = np.arange(ids.shape[1]) < lengths[:, None]                 # (B, T)
         v = (x * counts[..., None]).sum(axis=1) / lengths[:, None].astype(x.dtype)
         found[rows] = v / np.sqrt((v * v).sum(axis=1, keepdims=True))
+        if progress:
+            progress(int(lengths.sum()))
     return found
+
+
+def check(loaded):
+    """Raise ValueError, in a sentence, unless loaded is a BERT with a WordPiece tokenizer."""
+    if "bert" not in loaded.p:
+        raise ValueError(f"{loaded.source} is no BERT: it has no encoder that reads a text from both sides.")
+    if not hasattr(loaded.tokenizer, "encode_pair"):
+        raise ValueError(f"{loaded.source} has no WordPiece tokenizer, which cuts texts for a BERT. Give a folder with a "
+                         f"tokenizer.json or a vocab.txt.")
 
 
 def search(query, vectors_of_texts, n=5):

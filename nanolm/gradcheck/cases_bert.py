@@ -41,7 +41,7 @@ def _bert_pretraining(rng):
     p, ids = _example(bert_pretraining, config, rng, 5)
     of = targets(config, (3, 5), mixed["mask"])
     yield "two blocks, padding", (p, ids, of, config), {"next_targets": np.array([1, 0, -100]), **mixed}
-    config = bert.Config(9, 4, 1, 1, 5, pooler=False)
+    config = bert.Config(9, 4, 1, 1, 5, pooler=False, form="tanh")
     yield "masked tokens alone, full length", (*_example(bert_pretraining, config, rng, 4), targets(config, (3, 4)), config), {}
     config = bert.Config(10, 6, 3, 3, 6, 5, n_segment=3, dropout=0.2)
     yield "three blocks, dropout", (*_example(bert_pretraining, config, rng, 5), targets(config, (3, 5)), config), {

@@ -60,6 +60,7 @@ def _gpt2(rng):
     yield "one token", (p, np.array([[2]]), np.array([[4]]), gpt2.Config(5, 3, 1, 2, 4)), {}
     yield "three blocks, dropout", example(gpt2.Config(10, 6, 3, 3, 6, dropout=0.2), 5), {"rng": np.random.default_rng(7)}
     yield "post-norm, as GPT", example(gpt2.Config(9, 6, 2, 2, 4, norm="post"), 4), {}
+    yield "the erf form, a narrow MLP", example(gpt2.Config(9, 6, 1, 2, 4, n_hidden=7, form="erf"), 4), {}
 
 
 BUILDERS = {"multihead": _multihead, "mlp": _mlp, "block": _block, "gpt2": _gpt2}

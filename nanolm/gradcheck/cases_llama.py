@@ -29,6 +29,7 @@ def _rotary(rng):
     yield "offset", (n((2, 3, 4)),), {"offset": 7, "base": 100.0}
     yield "square", (n((4, 4, 4)),), {"base": 3.0}
     yield "one token, one pair", (n((2, 1, 2)),), {"offset": 2}
+    yield "scaled as in Llama 3.1", (n((2, 5, 8)),), {"base": 50.0, "scaling": ("llama3", 8.0, 1.0, 4.0, 30)}
 
 
 def _swiglu(rng):
@@ -68,6 +69,7 @@ def _llama(rng):
         return randomised(llama.init(config, rng), rng), ids, targets, config
     yield "two blocks, tied", example(llama.Config(11, 7, 2, 4, 2, 8, 5, base=20.0), 5), {}
     yield "a head of its own, wide heads", example(llama.Config(9, 4, 1, 2, 1, 6, 7, head_dim=4, tied=False), 4), {}
+    yield "scaled angles", example(llama.Config(9, 6, 1, 2, 1, 8, 7, base=5.0, scaling=("linear", 3.0)), 5), {}
     config = llama.Config(5, 3, 1, 1, 1, 4, 3)
     yield "one token", (randomised(llama.init(config, rng), rng), np.array([[2]]), np.array([[4]]), config), {}
 

@@ -27,9 +27,12 @@ import warnings
 TWINS = {
     "attention": ("nanolm.layers.attention", ("forward", "backward"), "tiles of 64 x 64, online softmax, no T x T array"),
     "layernorm": ("nanolm.layers.layernorm", ("forward", "backward"), "one pass a token"),
+    "rmsnorm": ("nanolm.layers.rmsnorm", ("forward", "backward"), "one pass a token"),
     "linear": ("nanolm.layers.linear", ("forward", "backward"), "our own product for the wide registers (matmul.py)"),
     "gelu": ("nanolm.layers.gelu", ("forward", "backward"), "one pass; exponential in wide registers"),
     "mlp": ("nanolm.layers.mlp", ("forward", "backward"), "bias and GELU in one pass"),
+    "swiglu": ("nanolm.layers.swiglu", ("forward", "backward"), "silu(gate) * up in one pass"),
+    "rotary": ("nanolm.layers.rotary", ("turned",), "one pass; heads stay where they lie"),
     "cross_entropy": ("nanolm.layers.cross_entropy", ("forward", "backward"), "no second copy of the logits"),
     "embedding": ("nanolm.layers.embedding", ("backward", "backward_tied"), "rows added in order, in place"),
     "dropout": ("nanolm.layers.dropout", ("forward", "backward"), "the mask drawn again, not kept"),
@@ -38,6 +41,7 @@ TWINS = {
     "clipping": ("nanolm.training.clipping", ("global_norm",), "one pass, on all cores"),
     "kv_cache": ("nanolm.generation.kv_cache", ("extend", "select"), "few tokens: all blocks in one kernel, weights read once"),
     "int8": ("nanolm.generation.int8", ("extend",), "the same, reading int8"),
+    "llama_cache": ("nanolm.generation.llama_cache", ("extend",), "the same for Llama's shape, shared out by columns"),
 }
 BACKENDS = ("numba", "numpy")
 _plain = {}                                             # (twin, function): the plain function, while a twin is in its place

@@ -25,12 +25,10 @@ Tested    tests/kernels/test_decode.py.
 import math
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from nanolm.kernels.compiled import SUMS, compiled, entry
+from nanolm.kernels.decode_loops import attend, keep, numbers
 from nanolm.kernels.exp import exp
-from nanolm.kernels.maximum import largest
 from nanolm.kernels.meeting import meet
 from nanolm.kernels.reading import head, times
 
@@ -47,10 +45,10 @@ def run(reals, stored, places, shape, x, keys, values, rows, wanted, attended, w
     N, C = x.shape
     D, dtype = C // H, x.dtype
     first, last = H * k // n, H * (k + 1) // n          # this thread's heads
-    mine = (last - first) * D
+    own = (last - first) * D
     lo, hi = F * first // H, F * last // H              # and its hidden channels
     x, normed, hidden, due = x.copy(), np.empty((N, C), dtype), np.empty((N, hi - lo), dtype), 0
-    q, key, value = np.empty((N, mine), dtype), np.empty((N, mine), dtype), np.empty((N, mine), dtype)
+    q, key, value = np.empty((N, own), dtype), np.empty((N, own), dtype), np.empty((N, own), dtype)
     scores, found, zero = np.empty(S, dtype), np.empty(D, dtype), np.int64(0)           # a plain 0 would be a type of its own
     for l in range(L):
         at = places[16 * l:16 * l + 16]
@@ -62,8 +60,9 @@ def run(reals, stored, places, shape, x, keys, values, rows, wanted, attended, w
             finish(out, reals, at[12] + column, at[3] + column, scaled)
         for h in range(first, last):
             for r in range(N):
-                attend(q[r], key[r], value[r], (h - first) * D, keys, values, ((l * B + rows[2 * r]) * H + h) * S * D,
-                       rows[2 * r + 1], scores, found)
+                mine, at_head, t = (h - first) * D, ((l * B + rows[2 * r]) * H + h) * S * D, rows[2 * r + 1]
+                keep(key[r], value[r], mine, D, keys, values, at_head, t)
+                attend(q[r], mine, keys, values, at_head, t, scores, found)
         for h in range(first, last):                    # q now holds what the heads found
             times(weights, at[4] + h * D * C, C, q, (h - first) * D, D, attended[h])
         due += n
@@ -96,48 +95,6 @@ def run(reals, stored, places, shape, x, keys, values, rows, wanted, attended, w
 
 floats = entry("in1", "in1", *KINDS, fastmath=SUMS)(run)
 int8 = entry("in1", "bytes", *KINDS, fastmath=SUMS)(run)
-
-
-def numbers(stored):
-    """Return bytes as int8, floats as they are."""
-    return stored.view(np.int8) if stored.dtype == np.uint8 else stored
-
-
-@overload(numbers)
-def _compiled_numbers(stored):
-    if stored.dtype == types.uint8:
-        return lambda stored: stored.view(np.int8)
-    return lambda stored: stored
-
-
-@compiled(fastmath=SUMS)
-def attend(q, k, v, mine, keys, values, at, t, scores, found):
-    """Attend for one row and one head, whose D channels of q, k and v begin at `mine`; write the answer over its q.
-
-    k and v go to position t of the head's keys and values, which begin at `at`; q attends to the positions 0 ... t.
-    """
-    D, real = found.size, q.dtype.type
-    new, query = at + t * D, q[mine:mine + D]
-    for i in range(D):
-        keys[new + i] = k[mine + i]
-        values[new + i] = v[mine + i]
-        found[i] = real(0)
-    scale = real(1 / math.sqrt(D))
-    for s in range(t + 1):
-        old, dot = keys[at + s * D:][:D], real(0)
-        for i in range(D):
-            dot += query[i] * old[i]
-        scores[s] = dot * scale
-    most, total = largest(scores[:t + 1]), real(0)
-    for s in range(t + 1):
-        scores[s] = exp(scores[s] - most)
-    for s in range(t + 1):
-        share, old = scores[s], values[at + s * D:][:D]
-        total += share
-        for i in range(D):
-            found[i] += share * old[i]
-    for i in range(D):
-        query[i] = found[i] / total
 
 
 @compiled(fastmath=SUMS)

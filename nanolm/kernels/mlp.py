@@ -23,20 +23,20 @@ def forward(x, p, form="tanh"):
     weight, bias = p["c_fc"]["weight"], p["c_fc"]["bias"]
     u = np.empty((x.size // x.shape[-1], weight.shape[1]), x.dtype)
     linear.product(linear.rows_of(x), weight, u)
-    h = gelu.bias_forward(u, np.ascontiguousarray(bias))                    # u has its bias from here on
+    h = gelu.bias_forward(u, np.ascontiguousarray(bias), form)              # u has its bias from here on
     y, c_proj = linear_layer.forward(h, **p["c_proj"])
-    return y.reshape(x.shape), Cache((x, weight, u, c_proj))
+    return y.reshape(x.shape), Cache((x, weight, u, form, c_proj))
 
 
 def backward(dy, cache):
     """Return dx, dp, shaped like x and p."""
     if type(cache) is not Cache:
         return plain("mlp", "backward")(dy, cache)
-    x, weight, u, c_proj = cache
+    x, weight, u, form, c_proj = cache
     dy = fitting(dy, x)
     dh, dweight_proj, dbias_proj = linear_layer.backward(dy.reshape(-1, dy.shape[-1]), c_proj)
     dh = fitting(dh, u)
-    dbias_fc = gelu.bias_backward(dh, u)                                    # dh is ours; it is du from here on
+    dbias_fc = gelu.bias_backward(dh, u, form)                              # dh is ours; it is du from here on
     dx, dweight_fc, _ = linear_layer.backward(dh.reshape(x.shape[:-1] + u.shape[1:]), (x, weight, False))
     return dx, {"c_fc": {"weight": dweight_fc, "bias": dbias_fc},
                 "c_proj": {"weight": dweight_proj, "bias": dbias_proj}}
@@ -44,7 +44,7 @@ def backward(dy, cache):
 
 def usual(x, p, form):
     """Return whether this file takes the case; if not, the plain layer does it, or says what is wrong."""
-    if form != "tanh" or not own() or not floats(x) or x.ndim == 0:
+    if form not in gelu.FORMS or not own() or not floats(x) or x.ndim == 0:
         return False
     try:
         check.keys("p", p, ("c_fc", "c_proj"))

@@ -1,6 +1,6 @@
 """The first use after installation: compile every kernel at once, say so, and remember that it is done.
 
-Compiling takes about 16 s of one core for all kernels in float32; loading them later takes a third of a second. A
+Compiling takes about 24 s of one core for all kernels in float32; loading them later takes a third of a second. A
 user who waits should know why, and that it happens once. So before the first use on a machine
 
     up()            compiles (or loads) every Entry, with a bar on the screen, and writes a marker into the folder of
@@ -29,7 +29,7 @@ import numpy as np
 from nanolm import files
 from nanolm.kernels import compiled
 
-SECONDS = 16                                            # measured, of one core of a Zen 5
+SECONDS = 24                                            # measured, of one core of a Zen 5
 UNUSED = 30 * 24 * 3600                                 # seconds after which a folder of another version is removed
 
 

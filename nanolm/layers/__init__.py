@@ -1,7 +1,14 @@
 """The layers, one file each, NumPy only: forward(...) -> y, cache and backward(dy, cache) -> gradients.
 
-Read them in this order: linear, gelu, softmax, embedding, positions, layernorm, dropout, cross_entropy, masks,
-attention, multihead, mlp, block, decoder_block. Each builds on those before it; models/gpt2.py builds on all of them.
+Read them in this order; each builds on those before it:
+
+    GPT-2       linear, gelu (with erf), softmax, embedding, positions, layernorm, dropout, cross_entropy, masks, attention,
+                multihead, mlp, block                                           -> models/gpt2.py
+    BERT        tanh, pooler                                                    -> models/bert.py and its heads
+    two stacks  relu, decoder_block                                             -> models/seq2seq.py
+    Llama       rmsnorm, silu, swiglu, rotary, grouped, llama_block             -> models/llama.py
+
+check.py holds the sentences for what does not fit.
 
 The contract that every layer keeps:
 

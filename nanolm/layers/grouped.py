@@ -21,17 +21,18 @@ import numpy as np
 from nanolm.layers import attention, check, linear, multihead, rotary
 
 
-def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, offset=0):
+def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, offset=0, scaling=None):
     """Return y (B, T, C) and the caches of the steps. mask: boolean, (T, T) or broadcasts to (B, H, T, T).
 
-    base and offset are rotary's. Raises ValueError if n_kv_head does not divide n_head, p lacks a key, or shapes do not fit.
+    base, offset and scaling are rotary's. Raises ValueError if n_kv_head does not divide n_head, p lacks a key, or shapes
+    do not fit.
     """
     check_arguments(x, p, n_head, n_kv_head)
     (q, c_q), (k, c_k), (v, c_v) = (linear.forward(x, **p[name]) for name in ("q_proj", "k_proj", "v_proj"))
     q = multihead.split(q, n_head)                                          # (B, H, T, D)
     k, v = multihead.split(k, n_kv_head), multihead.split(v, n_kv_head)     # (B, G, T, D)
-    q, c_turn = rotary.forward(q, base, offset)
-    k, _ = rotary.forward(k, base, offset)                                  # the same angles
+    q, c_turn = rotary.forward(q, base, offset, scaling)
+    k, _ = rotary.forward(k, base, offset, scaling)                              # the same angles
     heads, c_heads = attention.forward(q, shared(k, n_head), shared(v, n_head), mask)
     y, c_o = linear.forward(multihead.merge(heads), **p["o_proj"])          # (G2)
     return y, (n_head, n_kv_head, c_q, c_k, c_v, c_turn, c_heads, c_o)

@@ -14,14 +14,14 @@ Tested    tests/test_llama.py, tests/test_contract.py, tests/test_golden.py.
 from nanolm.layers import check, grouped, rmsnorm, swiglu
 
 
-def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, eps=1e-5):
-    """Return y (B, T, C) and the caches of the four steps.
+def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, eps=1e-5, scaling=None):
+    """Return y (B, T, C) and the caches of the four steps. base and scaling are rotary's, eps is rmsnorm's.
 
     Raises ValueError if p lacks a key or shapes do not fit, TypeError on wrong types.
     """
     check.keys("p", p, ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp"))
     h, c1 = rmsnorm.forward(x, **p["input_layernorm"], eps=eps)
-    a, c2 = grouped.forward(h, p["self_attn"], n_head, n_kv_head, mask, base)
+    a, c2 = grouped.forward(h, p["self_attn"], n_head, n_kv_head, mask, base, scaling=scaling)
     x = x + a
     h, c3 = rmsnorm.forward(x, **p["post_attention_layernorm"], eps=eps)
     m, c4 = swiglu.forward(h, p["mlp"])

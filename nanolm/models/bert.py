@@ -50,6 +50,7 @@ class Config:
     pooler: bool = True              # False: a checkpoint that has none; bert_pretraining is then the masked tokens alone
     dropout: float = 0.0             # share dropped while training; the paper's is 0.1
     eps: float = 1e-12               # layer norm's
+    form: str = "erf"                # the bend: GELU's "erf" form (BERT) or "tanh", or "relu", see layers/mlp.py
 
     def __post_init__(self):
         for field in fields(self):
@@ -63,6 +64,8 @@ class Config:
         check.share("dropout", self.dropout)
         if not check.real("eps", self.eps) > 0:
             raise ValueError(f"eps must be above 0, but it is {self.eps}.")
+        if self.form not in ("erf", "tanh", "relu"):
+            raise ValueError(f'form must be "erf" (as in BERT), "tanh" or "relu", but it is {self.form!r}.')
 
     @property
     def width(self):
@@ -134,7 +137,7 @@ def forward(p, ids, config, segments=None, mask=None, rng=None):
     x, c_drop = dropout.forward(x, config.dropout, rng)
     c_blocks = []
     for i in range(config.n_layer):
-        x, c = block.forward(x, p["h"][str(i)], config.n_head, attend, norm="post", form="erf", eps=config.eps,
+        x, c = block.forward(x, p["h"][str(i)], config.n_head, attend, norm="post", form=config.form, eps=config.eps,
                              dropout=config.dropout, rng=rng)
         c_blocks.append(c)
     return x, (c_wte, c_wse, c_wpe, c_norm, c_drop, c_blocks)

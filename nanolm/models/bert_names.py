@@ -29,6 +29,8 @@ TABLES = {"bert.wte": "bert.embeddings.word_embeddings", "bert.wse": "bert.embed
 OTHERS = {"bert.ln_e": "bert.embeddings.LayerNorm", "pooler": "bert.pooler.dense",
           "transform": "cls.predictions.transform.dense", "ln": "cls.predictions.transform.LayerNorm",
           "head": "cls.predictions", "next": "cls.seq_relationship", "classifier": "classifier", "span": "qa_outputs"}
+TIED = (("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"),
+        ("cls.predictions.bias", "cls.predictions.decoder.bias"))
 IN_BLOCK = {"attn.c_proj": "attention.output.dense", "ln_1": "attention.output.LayerNorm", "mlp.c_fc": "intermediate.dense",
             "mlp.c_proj": "output.dense", "ln_2": "output.LayerNorm"}
 
@@ -109,8 +111,7 @@ def usual_names(flat):
 
 
 def check_tied(found):
-    """Raise ValueError if the checkpoint's output matrix is another than its table of tokens."""
-    table, output = found.get("bert.embeddings.word_embeddings.weight"), found.get("cls.predictions.decoder.weight")
-    if table is not None and output is not None and not np.array_equal(table, output):
-        raise ValueError("cls.predictions.decoder.weight differs from bert.embeddings.word_embeddings.weight. Here the two "
-                         "are one matrix, as in the published BERT.")
+    """Raise ValueError if the checkpoint's output matrix is another than its table of tokens, or its bias another."""
+    for once, again in TIED:
+        if once in found and again in found and not np.array_equal(found[once], found[again]):
+            raise ValueError(f"{again} differs from {once}. Here the two are one, as in the published BERT.")

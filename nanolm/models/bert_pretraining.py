@@ -1,7 +1,8 @@
 """BERT's pre-training: guess the tokens that were masked, and say whether the second sentence follows the first.
 
     x = bert(ids)                                     (B, T, C)
-    h = ln(gelu(x W_transform + b_transform))         (M, C)        only at the M masked tokens; gelu with erf
+    h = ln(gelu(x W_transform + b_transform))         (M, C)        only at the M masked tokens; gelu with erf, or
+                                                                    what else config.form says
     z = h wte^T + b_head                              (M, V)        the embedding, used a second time ("tied"), and a bias
     y = pooler(x) W_next + b_next                     (B, 2)        0: the second sentence follows, 1: it is a random one
     loss = cross-entropy(z, masked tokens) + cross-entropy(y, next_targets)                                       (J1)
@@ -17,7 +18,7 @@ Tested    tests/test_bert.py, tests/peers/test_bert_transformers.py.
 """
 import numpy as np
 
-from nanolm.layers import check, cross_entropy, gelu, layernorm, linear, pooler
+from nanolm.layers import check, cross_entropy, gelu, layernorm, linear, pooler, relu
 from nanolm.models import bert
 
 
@@ -59,7 +60,7 @@ def forward(p, ids, targets, config, next_targets=None, segments=None, mask=None
 
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
-    shape, rows, c_bert, (c_transform, c_gelu, c_norm, c_head), c_loss, c_pair = cache
+    shape, rows, c_bert, (form, c_transform, c_bend, c_norm, c_head), c_loss, c_pair = cache
     dp = {}
     if c_pair is not None:
         c_pooler, c_next, c_next_loss = c_pair
@@ -70,7 +71,7 @@ def backward(cache):                                                        # fo
     dz = cross_entropy.backward(1.0, c_loss)
     dh, dhead, dbias_head = linear.backward(dz, c_head)                     # z = linear(h, wte.T, head)
     dh, dgain, dbias_norm = layernorm.backward(dh, c_norm)
-    dh = gelu.backward(dh, c_gelu)
+    dh = relu.backward(dh, c_bend) if form == "relu" else gelu.backward(dh, c_bend)     # h = gelu(h), or relu(h)
     dh, dtransform, dbias = linear.backward(dh, c_transform)
     dmasked = np.zeros(shape, dtype=dh.dtype)
     dmasked.reshape(-1, shape[-1])[rows] = dh                               # h = x[rows]: no row is there twice
@@ -91,12 +92,12 @@ def logits(p, ids, config, segments=None, mask=None):
 
 
 def words(x, p, config):
-    """Return the scores (..., V) of all tokens at x (..., C), and the four caches."""
+    """Return the scores (..., V) of all tokens at x (..., C), and the form and the four caches."""
     h, c_transform = linear.forward(x, **p["transform"])
-    h, c_gelu = gelu.forward(h, "erf")
+    h, c_bend = relu.forward(h) if config.form == "relu" else gelu.forward(h, config.form)
     h, c_norm = layernorm.forward(h, **p["ln"], eps=config.eps)
     z, c_head = linear.forward(h, p["bert"]["wte"]["weight"].T, p["head"]["bias"])      # tied: the table read the other way
-    return z, (c_transform, c_gelu, c_norm, c_head)
+    return z, (config.form, c_transform, c_bend, c_norm, c_head)
 
 
 def trunk_of(p, config):

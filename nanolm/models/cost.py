@@ -1,6 +1,6 @@
 """What a GPT-2 of a given shape costs: parameters, operations and memory, one row for each layer.
 
-    B sequences of T tokens, N = B T;   C channels, H heads, F = 4 C, V tokens in the vocabulary, S positions
+    B sequences of T tokens, N = B T;   C channels, H heads, F (4 C), V tokens in the vocabulary, S positions
 
     row      parameters             FLOPs of forward            numbers that forward keeps for backward
     wte      V C                    0, a lookup                 0
@@ -11,6 +11,8 @@
     mlp      2 C F + F + C          4 N C F                     N C + 3 N F       input; GELU's input, share, output
     ln_f     2 C                    0                           N C + 2 N                     not with norm "post"
     head     0, it is wte again     2 N C V                     N C + N V + N     input; logits; the log of their sum
+
+(An MLP with form "relu" keeps N F numbers less.)
 
 A FLOP is one addition or multiplication. Only matrix products are counted, 2 for each product of two numbers and its
 sum: (N, I) @ (I, O) takes 2 N I O. What goes on between them is a few operations a number, but slow ones: time it.
@@ -52,7 +54,7 @@ def rows(config, batch_size=1, n_tokens=None, itemsize=4):
         raise ValueError(f"batch_size must be at least 1, but it is {batch_size}.")
     if itemsize not in (4, 8):
         raise ValueError(f"itemsize must be 4 (float32) or 8 (float64), the bytes of one number, but it is {itemsize}.")
-    N, C, H, F, V, b = batch_size * T, config.n_embd, config.n_head, 4 * config.n_embd, config.vocab_size, itemsize
+    N, C, H, F, V, b = batch_size * T, config.n_embd, config.n_head, config.width, config.vocab_size, itemsize
     drops = config.dropout > 0
     scores = H * N * T                                                      # B H T T
     norm = Row("norm", 2 * C, 0, b * (N * C + 2 * N))

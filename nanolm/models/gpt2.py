@@ -34,13 +34,16 @@ class Config:
     dropout: float = 0.0             # share dropped while training: embedding, attention weights, both branches
     eps: float = 1e-5                # layer norm's
     norm: str = "pre"                # where a block norms: "pre" (GPT-2) or "post" (GPT), see layers/block.py
+    n_hidden: int = 0                # F, the MLP's hidden channels; 0: 4 n_embd
+    form: str = "tanh"               # the MLP's bend: GELU's "tanh" (GPT-2) or "erf" form, or "relu", see layers/mlp.py
 
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type in (int, "int") and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            least = 0 if field.name == "n_hidden" else 1
+            if field.type in (int, "int") and (isinstance(value, bool) or not isinstance(value, int) or value < least):
                 kind = "" if type(value) is int else f" ({type(value).__name__}, not int)"
-                raise ValueError(f"{field.name} must be a whole number of at least 1, but it is {value!r}{kind}.")
+                raise ValueError(f"{field.name} must be a whole number of at least {least}, but it is {value!r}{kind}.")
         if self.n_embd % self.n_head:
             raise ValueError(f"n_head must divide n_embd, but {self.n_embd} / {self.n_head} is not whole. "
                              f"Each head gets n_embd / n_head channels.")
@@ -49,6 +52,13 @@ class Config:
             raise ValueError(f"eps must be above 0, but it is {self.eps}.")
         if self.norm not in ("pre", "post"):
             raise ValueError(f'norm must be "pre" (as in GPT-2) or "post" (as in GPT), but it is {self.norm!r}.')
+        if self.form not in ("tanh", "erf", "relu"):
+            raise ValueError(f'form must be "tanh" (as in GPT-2), "erf" or "relu", but it is {self.form!r}.')
+
+    @property
+    def width(self):
+        """F, the MLP's hidden channels."""
+        return self.n_hidden or 4 * self.n_embd
 
 
 PRESETS = {
@@ -88,7 +98,7 @@ def init(config, rng, dtype=np.float32):
                         f"Make one with np.random.default_rng(seed).")
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"dtype must be float32 or float64, but it is {np.dtype(dtype)}.")
-    C, F = config.n_embd, 4 * config.n_embd
+    C, F = config.n_embd, config.width
     residual = 0.02 / math.sqrt(2 * config.n_layer) if config.norm == "pre" else 0.02
 
     def normal(*shape, std=0.02):
@@ -114,7 +124,7 @@ def init(config, rng, dtype=np.float32):
 
 def shapes(config):
     """Return the shape of every parameter, a nested dict like init's: what a file of weights must hold."""
-    C, F = config.n_embd, 4 * config.n_embd
+    C, F = config.n_embd, config.width
 
     def dense(n_in, n_out):
         return {"weight": (n_in, n_out), "bias": (n_out,)}
@@ -174,8 +184,8 @@ def trunk(p, ids, config, rng=None):
     mask = masks.causal(ids.shape[1])
     c_blocks, c_norm = [], None
     for i in range(config.n_layer):
-        x, c = block.forward(x, p["h"][str(i)], config.n_head, mask, config.norm, eps=config.eps, dropout=config.dropout,
-                             rng=rng)
+        x, c = block.forward(x, p["h"][str(i)], config.n_head, mask, config.norm, config.form, config.eps,
+                             config.dropout, rng)
         c_blocks.append(c)
     if config.norm == "pre":                                                # post-norm blocks have normed x already
         x, c_norm = layernorm.forward(x, **p["ln_f"], eps=config.eps)

@@ -6,7 +6,7 @@
     loss = cross-entropy(logits, targets)               one number, nats a token; targets are the ids, one place on
 
 The dotted names of the parameters, "layers.0.self_attn.q_proj.weight" and so on, are those of the published checkpoints.
-SmolLM2, Llama 1 to 3 and TinyLlama have this shape; Llama 3.1's scaled angles are not here.
+SmolLM2, Llama 1 to 3 and TinyLlama have this shape; Llama 3.1 and 3.2 with `scaling` as rotary.py's (O5).
 
 Source    Touvron et al. 2023, arXiv:2302.13971, section 2.2.  SmolLM2: Allal et al. 2025, arXiv:2502.02737, table of sizes.
 Tested    tests/test_llama.py, tests/test_golden.py, tests/peers/test_llama_transformers.py.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from nanolm.layers import check, cross_entropy, embedding, linear, llama_block, masks, rmsnorm
+from nanolm.layers import check, cross_entropy, embedding, linear, llama_block, masks, rmsnorm, rotary
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Config:
     base: float = 100000.0           # rotary's
     eps: float = 1e-5                # RMS norm's
     tied: bool = True                # the embedding is used a second time, as the head
+    scaling: tuple | None = None     # rotary's: how its angles are slowed for long texts
 
     def __post_init__(self):
         for field in fields(self):
@@ -42,6 +43,9 @@ class Config:
         for name in ("base", "eps"):
             if not check.real(name, getattr(self, name)) > 0:
                 raise ValueError(f"{name} must be above 0, but it is {getattr(self, name)}.")
+        rotary.check_scaling(self.scaling)
+        if not isinstance(self.tied, bool):
+            raise TypeError(f"tied must be True or False, but it is {self.tied!r}.")
         if self.n_head % self.n_kv_head:
             raise ValueError(f"n_kv_head must divide n_head, but {self.n_head} / {self.n_kv_head} is not whole. Each head of "
                              f"keys serves n_head / n_kv_head heads of queries.")
@@ -136,7 +140,8 @@ def trunk(p, ids, config):
     mask = masks.causal(ids.shape[1])
     c_blocks = []
     for i in range(config.n_layer):
-        x, c = llama_block.forward(x, p["layers"][str(i)], config.n_head, config.n_kv_head, mask, config.base, config.eps)
+        x, c = llama_block.forward(x, p["layers"][str(i)], config.n_head, config.n_kv_head, mask, config.base, config.eps,
+                                   config.scaling)
         c_blocks.append(c)
     x, c_norm = rmsnorm.forward(x, **p["norm"], eps=config.eps)
     z, c_head = linear.forward(x, head(p, config))

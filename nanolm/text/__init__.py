@@ -16,7 +16,8 @@ A tokenizer is a class, where a layer is two functions, because it has a state: 
 once it is made.
 
 Read utf8.py and characters.py, then bpe.py, which says in which order to read the rest. For BERT read bert_normal.py and
-wordpiece.py. hf_tokenizer.py reads the tokenizers of published models, and chat.py writes conversations for them.
+wordpiece.py. hf_tokenizer.py reads the tokenizers of published models, hf_writing.py writes ours in their
+form, and chat.py writes conversations for them.
 """
 from nanolm.text import store
 from nanolm.text.bpe import BPE

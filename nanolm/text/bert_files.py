@@ -3,13 +3,15 @@
     vocab.txt         one token a line; the line's number, from 0, is the id
     tokenizer.json    Hugging Face's: the same as a dict, token -> id, and which steps of bert_normal.py are taken
 
-A tokenizer.json may describe any tokenizer. What is not BERT's way is refused by a sentence, for it would give other ids.
+A tokenizer.json may describe any tokenizer. What is not BERT's way is refused by a sentence (unknown.Unknown), for it would give
+other ids. Added tokens but for the five of wordpiece.py are in the vocabulary, and no text is encoded to them.
 
 Source    google-research/bert (vocab.txt); tokenizers 0.23 (tokenizer.json).   Tested  tests/test_wordpiece.py.
 """
 from pathlib import Path
 
 from nanolm import files
+from nanolm.text import unknown
 
 
 def build(path, arguments, make):
@@ -17,7 +19,7 @@ def build(path, arguments, make):
     try:
         return make(*arguments())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold the vocabulary of a BERT: {error}") from error
+        raise unknown.same(error)(f"{path} does not hold the vocabulary of a BERT: {error}") from error
 
 
 def vocab_txt(path):
@@ -54,4 +56,4 @@ def tokenizer_json(path):
 
 def _expect(what, came, expected):
     if came != expected:
-        raise ValueError(f"the {what} is {came!r}, but only {expected!r} is supported.")
+        raise unknown.Unknown(f"the {what} is {came!r}, but only {expected!r} is supported.")

@@ -52,6 +52,22 @@ def as_text(messages, generate=True, system=SYSTEM):
     return "".join(lines) + (f"{START}assistant\n" if generate else "")
 
 
+def template(system=SYSTEM):
+    """Return the same rule as a template in Jinja, the language in which a tokenizer_config.json keeps it for transformers.
+
+    It writes what as_text writes, and so has the weakness said above: it is for other programs, not for this one.
+    """
+    def words(text):                                    # a str of Jinja's, which has Python's escapes
+        return ascii(text)
+
+    opening = "" if system is None else (
+        "{%- if messages and messages[0].role != 'system' -%}{{ turn('system', " + words(system) + ") }}{%- endif -%}")
+    return ("{%- macro turn(role, text) -%}{{ " + words(START) + " ~ role ~ " + words("\n") + " ~ text ~ " + words(END + "\n")
+            + " }}{%- endmacro -%}" + opening
+            + "{%- for message in messages -%}{{ turn(message.role, message.content) }}{%- endfor -%}"
+            + "{%- if add_generation_prompt -%}{{ " + words(START + "assistant\n") + " }}{%- endif -%}")
+
+
 def with_system(messages, system):
     """Return the messages as pairs (role, content), checked, with the system's first."""
     pairs = []

@@ -13,13 +13,14 @@ to know. Special tokens are found in a text only by encode(text, special=True). 
 whatever the file's post_processor says. And a byte that has no token is left out of the text: SmolLM2 lacks 21 of 256,
 which text in use seldom has. They are in tokenizer.missing.
 
-Only what is understood is read. Anything else in the file that would change ids is refused by a sentence.
+Only what is understood is read. Anything else in the file that would change ids is refused by a sentence, unknown.Unknown.
+The way back, from a BPE to a tokenizer.json, is hf_writing.py.
 
 Source    tokenizers 0.23 (tokenizer.json); llama.cpp, gguf-py (the names of the fields, the token types 1 to 6).
 Tested    tests/test_hf_tokenizer.py; tests/peers/test_bpe_tokenizers.py: equal to tokenizers on text from all of Unicode.
 """
 from nanolm import files
-from nanolm.text import byte_alphabet, gpt2_files
+from nanolm.text import byte_alphabet, gpt2_files, unknown
 from nanolm.text.bpe import BPE
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -56,7 +57,7 @@ def from_json(path):
     except KeyError as error:
         raise ValueError(f"{path} has no {error} where a tokenizer.json has one.") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} can not be read as a byte-level BPE: {error}") from error
+        raise unknown.same(error)(f"{path} can not be read as a byte-level BPE: {error}") from error
     return tokenizer
 
 
@@ -95,6 +96,8 @@ def _build(vocabulary, lines, special, split):
     if unmade:
         raise ValueError(f"no merge makes the token {min(unmade)!a}, nor is it special ({len(unmade)} such tokens). The "
                          f"merges may be truncated.")
+    if ids == list(range(len(shown))) and list(special.values()) == list(range(len(shown), len(shown) + len(special))):
+        return BPE(merges, list(special), split)                            # our own numbers: no table is needed
     return BPE(merges, special, split, ids)
 
 
@@ -111,7 +114,7 @@ def _added(entries):
 def _split(pre_tokenizer):
     """Return the name of the way to cut text, as in splitter.py, that a pre_tokenizer stands for."""
     if not isinstance(pre_tokenizer, dict):
-        raise ValueError(f"pre_tokenizer is {pre_tokenizer!r}, but byte-level BPE needs one that makes bytes, ByteLevel.")
+        raise unknown.Unknown(f"pre_tokenizer is {pre_tokenizer!r}, but byte-level BPE needs one that makes bytes, ByteLevel.")
     steps = pre_tokenizer["pretokenizers"] if pre_tokenizer["type"] == "Sequence" else [pre_tokenizer]
     _refuse("pre_tokenizer's last step", steps[-1]["type"] if steps else None, ("ByteLevel",))
     _refuse("ByteLevel's add_prefix_space", bool(steps[-1].get("add_prefix_space")), (False,))
@@ -127,15 +130,15 @@ def _split(pre_tokenizer):
         pattern = before[0]["pattern"].get("Regex")
         if pattern in EXPRESSIONS:
             return EXPRESSIONS[pattern]
-        raise ValueError(f"Split's expression {pattern!r} is not one that nanolm knows; it knows GPT-2's and Llama 3's.")
-    raise ValueError(f"pre_tokenizer has the steps {', '.join(step['type'] for step in steps)}, with "
+        raise unknown.Unknown(f"Split's expression {pattern!r} is not one that nanolm knows; it knows GPT-2's and Llama 3's.")
+    raise unknown.Unknown(f"pre_tokenizer has the steps {', '.join(step['type'] for step in steps)}, with "
                      f"use_regex={by_expression}. nanolm knows ByteLevel alone, Digits and ByteLevel, and Split and "
                      f"ByteLevel without an expression of its own.")
 
 
 def _refuse(what, came, allowed):
     if came not in allowed:
-        raise ValueError(f"the {what} is {came!r}; nanolm supports only {' or '.join(map(repr, allowed))}.")
+        raise unknown.Unknown(f"the {what} is {came!r}; nanolm supports only {' or '.join(map(repr, allowed))}.")
 
 
 def _check_whole_words(tokenizer):
@@ -143,5 +146,5 @@ def _check_whole_words(tokenizer):
     for token_id in tokenizer.ids[256:]:
         word = tokenizer.token_bytes(token_id)
         if tokenizer.merged(word) != [token_id]:
-            raise ValueError(f"the model's ignore_merges is True, and the merges do not make the token {word!r} of its own "
+            raise unknown.Unknown(f"the model's ignore_merges is True, and the merges do not make the token {word!r} of its own "
                              f"bytes. nanolm supports it only where it makes no difference.")

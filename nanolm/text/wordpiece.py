@@ -55,6 +55,11 @@ class WordPiece:
             raise ValueError(f"the vocabulary has the token {twice!a} more than once; ids would not be clear.")
         if "[UNK]" not in self.vocabulary:
             raise ValueError("the vocabulary lacks [UNK], the token of unknown words. Put it first, or read a BERT's vocab.txt.")
+        if lowercase not in (True, False) or strip_accents not in (None, True, False):
+            raise TypeError(f"lowercase must be True or False, strip_accents too, or None, but they are {lowercase!a} and "
+                            f"{strip_accents!a}.")
+        if type(longest_word) is not int or longest_word < 0:
+            raise TypeError(f"longest_word must be a whole number of characters, 0 or more, but it is {longest_word!a}.")
         self.lowercase, self.strip_accents, self.longest_word = bool(lowercase), strip_accents, longest_word
         id_of = {token: i for i, token in enumerate(self.vocabulary)}
         self.special = {name: id_of[name] for name in SPECIAL if name in id_of}

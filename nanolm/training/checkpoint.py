@@ -148,7 +148,7 @@ def checksum(arrays, text):
 
 def check_same(path, header, arrays, params, state, config):
     """Raise CheckpointError, naming the first difference, unless the checkpoint is of this model and optimizer."""
-    saved = {"norm": "pre", **header["config"]}         # runs from before there was a choice have pre-norm blocks
+    saved = {"norm": "pre", "n_hidden": 0, "form": "tanh", **header["config"]}      # of runs from before there was a choice
     for field in config:
         if saved.get(field) != config[field]:
             raise CheckpointError(f"{path} is of another model: {field} is {saved.get(field)!r} there and "

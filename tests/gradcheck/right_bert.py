@@ -79,7 +79,7 @@ for model in (bert_pretraining, bert_sequence, bert_token, bert_span):
 @right("bert_pretraining")
 def masked_tokens_as_one_hot_rows(cache):
     """x[rows] as a product with a matrix of zeros and ones, turned on the way back; the two losses one after the other."""
-    shape, rows, c_bert, (c_transform, c_gelu, c_norm, c_head), c_loss, c_pair = cache
+    shape, rows, c_bert, (_, c_transform, c_gelu, c_norm, c_head), c_loss, c_pair = cache
     chosen = np.eye(shape[0] * shape[1])[rows]                               # (M, B T)
     dh, dhead, dbias_head = linear.backward(cross_entropy.backward(1.0, c_loss), c_head)
     dh, dgain, dbias_norm = layernorm.backward(dh, c_norm)

@@ -159,7 +159,7 @@ for model in (bert_pretraining, bert_sequence, bert_token, bert_span):
 
 # -------------------------------------------------------------------------------- bert_pretraining
 def _pretraining(cache, masked=True, pair=True, tied=True, bend=True, at=lambda rows: rows):
-    shape, rows, c_bert, (c_transform, c_gelu, c_norm, c_head), c_loss, c_pair = cache
+    shape, rows, c_bert, (_, c_transform, c_gelu, c_norm, c_head), c_loss, c_pair = cache
     dp, dx = {}, 0
     if c_pair is not None:
         c_pooler, c_next, c_next_loss = c_pair

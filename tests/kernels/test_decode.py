@@ -14,7 +14,7 @@ from nanolm.models import gpt2
 
 pytest.importorskip("numba")
 
-from nanolm.kernels import decode, meeting
+from nanolm.kernels import decode, decode_arrays, meeting
 from nanolm.kernels import kv_cache as fast
 
 PIECES = (1, 2, 1, 1, 3, 1, 1, 1, 5, 1)                                  # how many tokens at once
@@ -65,14 +65,14 @@ def test_the_logits_of_the_whole_model_at_every_position(B, dtype, tolerance, ca
     ids = ids_of(B, config)
     made = in_pieces(kv_cache, p, ids, config)
     assert made.dtype == dtype and error(made, gpt2.logits(p, ids, config)) < tolerance
-    assert calls == [B * n for n in PIECES if B * n <= fast.ROWS]       # the kernel took the small ones
+    assert calls == [B * n for n in PIECES if B * n <= decode_arrays.ROWS]       # the kernel took the small ones
 
 
 @pytest.mark.parametrize("shape", [dict(n_head=1, n_embd=5), dict(n_head=5, n_embd=5), dict(n_layer=1, vocab_size=2),
                                    dict(n_head=2, n_embd=38, vocab_size=130), dict(n_head=4, n_embd=200, n_layer=2)])
 def test_odd_shapes(shape, monkeypatch):
     """No size a multiple of eight; fewer heads than threads; more channels than a tile has columns."""
-    monkeypatch.setattr(fast, "LEAST", 1)
+    monkeypatch.setattr(decode_arrays, "LEAST", 1)
     p, config = tiny(np.float64, **shape)
     ids = ids_of(2, config)
     full = gpt2.logits(p, ids, config)
@@ -84,7 +84,7 @@ def test_odd_shapes(shape, monkeypatch):
 @pytest.mark.parametrize("B", [1, 5])
 @pytest.mark.parametrize("cache", [kv_cache, int8])
 def test_any_number_of_threads_gives_the_same_bits(B, cache, monkeypatch):
-    monkeypatch.setattr(fast, "LEAST", 1)                               # the work is worth any number of threads
+    monkeypatch.setattr(decode_arrays, "LEAST", 1)                               # the work is worth any number of threads
     p, config = tiny(n_head=6, n_embd=48)
     p = int8.quantize(p) if cache is int8 else p
     ids, used, together = ids_of(B, config), [], threads.together
@@ -210,7 +210,7 @@ def test_int8_is_the_model_with_the_dequantised_weights(B, dtype, tolerance, cal
     made = in_pieces(int8, q, ids, config)
     assert made.dtype == dtype and error(made, gpt2.logits(int8.dequantize(q), ids, config)) < tolerance
     assert error(made, gpt2.logits(p, ids, config)) > 1e-3              # it really has rounded weights
-    assert calls == [B * n for n in PIECES if B * n <= fast.ROWS]
+    assert calls == [B * n for n in PIECES if B * n <= decode_arrays.ROWS]
 
 
 def test_nan_in_a_weight_comes_out_as_nan():
@@ -227,7 +227,7 @@ def test_together_runs_all_parts_at_once():
 
 
 def test_an_error_of_one_part_is_raised_and_lets_the_others_go(monkeypatch):
-    monkeypatch.setattr(fast, "LEAST", 1)
+    monkeypatch.setattr(decode_arrays, "LEAST", 1)
     p, config = tiny()
     kv = kv_cache.empty(p, config)
 
@@ -246,7 +246,7 @@ def test_an_error_of_one_part_is_raised_and_lets_the_others_go(monkeypatch):
 
 
 def test_two_generators_at_once_do_not_wait_for_each_other_for_ever(monkeypatch):
-    monkeypatch.setattr(fast, "LEAST", 1)
+    monkeypatch.setattr(decode_arrays, "LEAST", 1)
     p, config = tiny(block_size=40)
     expected = list(generate.tokens(p, config, [1], 38, temperature=0))
     made = [None] * 3

@@ -2,15 +2,20 @@
 
 The twins' way back to the plain function is blocked where a case is theirs, so that nothing is compared with itself.
 """
+import types
+
 import numpy as np
 import pytest
 from compare import CLOSE, LAYOUTS, arrays, assert_close, assert_same_bits, awkward, both, frozen
 
-from nanolm import kernels, threads
-from nanolm.layers import cross_entropy, dropout, embedding, gelu, layernorm, linear, mlp
+from nanolm import gradcheck, kernels, threads
+from nanolm.layers import (cross_entropy, dropout, embedding, gelu, layernorm, linear, mlp, multihead, rmsnorm, rotary, silu,
+                           swiglu)
+from nanolm.models import bert, bert_sequence, llama
 
 pytest.importorskip("numba")
 
+from nanolm.kernels import attention as fast_attention
 from nanolm.kernels import cross_entropy as fast_cross_entropy
 from nanolm.kernels import dropout as fast_dropout
 from nanolm.kernels import embedding as fast_embedding
@@ -18,11 +23,24 @@ from nanolm.kernels import gelu as fast_gelu
 from nanolm.kernels import layernorm as fast_layernorm
 from nanolm.kernels import linear as fast_linear
 from nanolm.kernels import mlp as fast_mlp
+from nanolm.kernels import rmsnorm as fast_rmsnorm
+from nanolm.kernels import rotary as fast_rotary
+from nanolm.kernels import swiglu as fast_swiglu
 from nanolm.kernels.tile_product import LARGE_TOO
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-TWINS = {layernorm: fast_layernorm, linear: fast_linear, gelu: fast_gelu, mlp: fast_mlp,
-         cross_entropy: fast_cross_entropy, dropout: fast_dropout, embedding: fast_embedding}
+TWINS = {layernorm: fast_layernorm, linear: fast_linear, gelu: fast_gelu, mlp: fast_mlp, rmsnorm: fast_rmsnorm,
+         swiglu: fast_swiglu, rotary: fast_rotary, cross_entropy: fast_cross_entropy, dropout: fast_dropout,
+         embedding: fast_embedding}
+
+
+def with_erf(layer):
+    """Return a layer with BERT's form of GELU; its functions are looked up at the call."""
+    return types.SimpleNamespace(__name__=layer.__name__ + "_erf", forward=lambda *args: layer.forward(*args, form="erf"),
+                                 backward=lambda dy, cache: layer.backward(dy, cache))
+
+
+gelu_erf, mlp_erf = with_erf(gelu), with_erf(mlp)
 
 
 @pytest.fixture
@@ -57,17 +75,24 @@ def example(layer, rng, dtype, shape=(5, 3, 7), layout="plain"):
         return (n(*shape, scale=3, shift=1), n(C), n(C)), {"eps": 1e-3}
     if layer is linear:
         return (n(*shape), w(C, 5), n(5)), {}
-    if layer is gelu:
+    if layer is rmsnorm:
+        return (n(*shape, scale=3, shift=1), n(C)), {"eps": 1e-3}
+    if layer in (gelu, gelu_erf):
         return (n(*shape, scale=4),), {}
-    if layer is mlp:
+    if layer in (mlp, mlp_erf):
         return (n(*shape), {"c_fc": {"weight": w(C, 9), "bias": n(9)}, "c_proj": {"weight": w(9, C), "bias": n(C)}}), {}
+    if layer is swiglu:
+        p = {"gate_proj": {"weight": w(C, 9)}, "up_proj": {"weight": w(C, 9)}, "down_proj": {"weight": w(9, C)}}
+        return (n(*shape), p), {}
+    if layer is rotary:                                                     # (..., T, D) of the last axes, D even
+        return (n(*(shape[:-1] if len(shape) > 1 else (3,)), C + C % 2),), {"base": 100.0, "offset": int(rng.integers(0, 9))}
     if layer is dropout:
         return (n(*shape), 0.3, np.random.default_rng(5)), {}
     targets = np.where(rng.random(shape[:-1]) < 0.3, -100, rng.integers(0, C, shape[:-1]))
     return (n(*shape, scale=4), targets), {"label_smoothing": float(rng.choice([0.0, 0.2]))}
 
 
-DRAWN = [layernorm, linear, gelu, mlp, cross_entropy]
+DRAWN = [layernorm, linear, gelu, gelu_erf, mlp, mlp_erf, cross_entropy, rmsnorm, swiglu, rotary]
 names = dict(ids=lambda layer: layer.__name__.rsplit(".", 1)[-1])
 
 
@@ -136,7 +161,7 @@ def test_the_same_bits_on_any_number_of_threads(layer, no_way_out, monkeypatch):
         original(counted, n, least)
 
     monkeypatch.setattr(threads, "split", split)
-    shape = (2, 2300, 65) if layer is not mlp else (2, 12000, 65)            # two parts at least, four mostly
+    shape = (2, 12000, 65) if layer in (mlp, mlp_erf, swiglu) else (2, 2300, 65)            # two parts at least, four mostly
     results, parts = [], []
     for n in (1, 2, 3, 4):
         args, kwargs = example(layer, np.random.default_rng(4), np.float32, shape)
@@ -218,6 +243,36 @@ def test_the_mask_of_dropout_is_the_same_going_back_and_whatever_the_layout(dtyp
         assert np.isnan(dropout.forward(x, 0.4, np.random.default_rng(1))[0][y == 0]).all()
 
 
+@pytest.mark.parametrize("G", [1, 3])
+@dtypes
+def test_rotary_leaves_heads_where_they_lie(dtype, G, no_way_out):
+    """Heads as multihead.split gives them: turned where a token's heads lie side by side, so that merge copies nothing."""
+    packed = np.random.default_rng(0).standard_normal((2, 5, 8 * G)).astype(dtype)
+    heads = multihead.split(packed, G)
+    plain, ours = both(lambda: forward_and_backward(rotary, (heads,), {"offset": 3}, upstream=heads[::-1]))
+    assert_close(ours, plain)
+    assert np.shares_memory(multihead.merge(ours[0]), ours[0]) and not np.shares_memory(ours[0], packed)
+
+
+@pytest.mark.parametrize("name", ["forward", "backward"])
+@pytest.mark.parametrize("lower", [silu, linear], **names)
+def test_swiglu_calls_what_a_student_puts_in_the_place_of_its_parts(lower, name):
+    args, calls = example(swiglu, np.random.default_rng(0), np.float64)[0], []
+    plain = getattr(lower, name)
+
+    def students(*arguments, **options):
+        calls.append(name)
+        return plain(*arguments, **options)
+
+    expected = forward_and_backward(swiglu, args)
+    with kernels.using("numba"):
+        with gradcheck.swap(lower, **{name: students}):
+            assert_close(forward_and_backward(swiglu, args), expected)
+        assert len(calls) == (1 if lower is silu else 3)
+        assert_close(forward_and_backward(swiglu, args), expected)
+    assert len(calls) == (1 if lower is silu else 3)                        # put back: the twin computes silu by itself
+
+
 @pytest.mark.parametrize("layer", [*DRAWN, dropout], **names)
 def test_what_is_not_usual_goes_to_the_plain_function(layer):
     """Complex numbers (the complex step), subclasses of arrays, empty batches: the very result of the plain layer."""
@@ -248,3 +303,26 @@ def test_tolerances_would_see_a_small_mistake(dtype):
     wrong[7, 7] += 10 * CLOSE[x.dtype]["atol"] * np.abs(x).max()
     with pytest.raises(AssertionError):
         assert_close(wrong, x)
+
+
+def models_step(name):
+    """Return the loss and all gradients of a small model that came after GPT-2: BERT on padded texts, Llama with shared keys."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 30, (3, 70))
+    if name == "bert":
+        config = bert.Config(vocab_size=30, block_size=80, n_layer=2, n_head=2, n_embd=8)
+        loss, cache = bert_sequence.forward(bert_sequence.init(config, rng), ids, np.array([0, 1, 1]), config,
+                                            segments=ids % 2, mask=np.array([70, 9, 33]))
+        return loss, bert_sequence.backward(cache)
+    config = llama.Config(vocab_size=30, block_size=80, n_layer=2, n_head=4, n_kv_head=2, n_embd=16, n_hidden=24)
+    loss, cache = llama.forward(llama.init(config, rng), ids, ids, config)
+    return loss, llama.backward(cache)
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_whole_models_run_on_the_twins_alone(name, no_way_out, monkeypatch):
+    """Padding masks, segments, keys that several heads share, tied tables: no case for the plain functions."""
+    monkeypatch.setattr(fast_attention, "plain", fast_linear.plain)         # it refuses
+    monkeypatch.setattr(fast_dropout, "plain", kernels.plain)               # which has nothing to do: no dropout here
+    plain, ours = both(lambda: models_step(name))
+    assert_close(ours, plain)

@@ -4,7 +4,7 @@ import pytest
 
 from nanolm import kernels
 from nanolm.generation import kv_cache
-from nanolm.layers import attention, dropout, embedding, gelu, linear, mlp
+from nanolm.layers import attention, dropout, embedding, gelu, linear, mlp, rmsnorm, rotary, swiglu
 from nanolm.models import gpt2
 
 pytestmark = pytest.mark.skipif(not kernels.available(), reason="Numba is not installed")
@@ -18,7 +18,12 @@ def caches():
     rng = np.random.default_rng(0)
     heads = [rng.standard_normal((2, 2, 70, 8)).astype(np.float32) for _ in range(3)]
     p = {"c_fc": {"weight": ones(4, 8), "bias": ones(8)}, "c_proj": {"weight": ones(8, 4), "bias": ones(4)}}
+    gates = {"gate_proj": {"weight": ones(4, 8)}, "up_proj": {"weight": ones(4, 8)}, "down_proj": {"weight": ones(8, 4)}}
     return [(gelu, gelu.forward(ones(50, 20))[1], [ones(10), ones(1), ones(50, 19)]),
+            (gelu, gelu.forward(ones(50, 20), "erf")[1], [ones(10), ones(1), ones(50, 19)]),
+            (swiglu, swiglu.forward(ones(4, 4), gates)[1], [ones(2, 4), ones(4)]),
+            (rmsnorm, rmsnorm.forward(ones(50, 20), ones(20))[1], [ones(50, 19), ones(49, 20)]),
+            (rotary, rotary.forward(ones(2, 50, 20))[1], [ones(2, 49, 20), ones(2, 50, 18)]),
             (attention, attention.forward(*heads)[1], [ones(2, 2, 7, 8), ones(8), ones(2, 2, 70, 7)]),
             (mlp, mlp.forward(ones(4, 4), p)[1], [ones(2, 4), ones(4)]),
             (dropout, dropout.forward(ones(40), 0.5, rng)[1], [ones(39), ones(1)]),

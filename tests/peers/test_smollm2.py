@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from nanolm import checkpoint, params
+from nanolm import checkpoint, kernels, params
 from nanolm.checkpoint import llama_names
 from nanolm.generation import conversation, generate, llama_cache
 from nanolm.models import llama
@@ -53,11 +53,13 @@ def test_logits(loaded, theirs):
     assert expected.std() > 2
 
 
+@pytest.mark.parametrize("backend", [name for name in kernels.BACKENDS if name == "numpy" or kernels.available()])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_greedy_tokens(loaded, theirs, seed):
+def test_greedy_tokens(loaded, theirs, seed, backend):
     ids = np.random.default_rng(seed).integers(1000, 9000, 12)
     made = theirs.generate(torch.tensor(ids[None]), max_new_tokens=40, do_sample=False, eos_token_id=None, pad_token_id=2)[0, 12:].tolist()
-    ours = list(generate.tokens(loaded.p, loaded.config, ids, 40, temperature=0, model=llama, cache=llama_cache))
+    with kernels.using(backend):
+        ours = list(generate.tokens(loaded.p, loaded.config, ids, 40, temperature=0, model=llama, cache=llama_cache))
     assert ours == made and len(set(made)) > 3
 
 
