@@ -40,7 +40,7 @@ def write(path, p, config, kind="F32", architecture="llama", leave_out=(), chang
     for name, a in params.flatten(p).items():
         theirs = {"embed_tokens.weight": "token_embd.weight", "norm.weight": "output_norm.weight",
                   "lm_head.weight": "output.weight"}.get(name) or llama_names.gguf_name(name)
-        a = np.ascontiguousarray(llama_names.turned(name, a))
+        a = np.ascontiguousarray(llama_names.transposed(name, a))
         if ".q_proj." in name or ".k_proj." in name:
             a = np.ascontiguousarray(neighbours(a, config.n_head if ".q_proj." in name else config.n_kv_head))
         if theirs in leave_out:

@@ -177,3 +177,13 @@ def test_a_saved_assistant_can_be_talked_to(tmp_path):
     done = subprocess.run([sys.executable, "-m", "nanolm", "chat", str(tmp_path / "mine"), "--tokens", "9", "--temperature", "0", "--quiet"],
                           input="low?\n", capture_output=True, text=True, timeout=300, env={**os.environ, "NANOLM_KERNELS": "numpy"})
     assert done.returncode == 0 and done.stderr == "" and done.stdout.strip(), done.stderr
+
+
+def test_another_tokenizer_in_the_folder_is_not_left_beside_ours(tmp_path):
+    """load would read tokenizer.json before the vocab.json that save wrote."""
+    saved(tmp_path / "first", KINDS["Llama 3's"])
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "first" / name).unlink()
+    with pytest.raises(ValueError, match="holds a tokenizer.json already"):
+        saved(tmp_path / "first", PLAIN)
+    assert not (tmp_path / "first" / "vocab.json").exists()

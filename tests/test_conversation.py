@@ -170,6 +170,24 @@ def test_a_cut_answer_goes_on_as_if_it_had_not_been_cut(loaded):
         parts.go_on(5, temperature=0)
 
 
+def test_after_an_answer_of_nothing_it_goes_on_with_the_new_turn(loaded):
+    loaded = ends_with(loaded, 0.0)
+    talk, other = (conversation.Conversation(loaded, system=None) for _ in range(2))
+    for one in (talk, other):
+        list(one.say("the cat", 6, temperature=0))
+    assert list(talk.say("and the mat?", 0, temperature=0)) == [] and talk.cut
+    assert "".join(talk.go_on(8, temperature=0)) == "".join(other.say("and the mat?", 8, temperature=0))
+
+
+def test_what_was_shown_was_read(loaded):
+    talk = conversation.Conversation(ends_with(loaded, 0.0), system=None)
+    pieces = talk.say("the cat", 50, temperature=0)
+    for _ in range(3):
+        next(pieces)
+    pieces.close()
+    assert list(talk.window.ids[0, -len(talk.made):]) == talk.made
+
+
 def test_what_has_ended_does_not_go_on(loaded):
     talk = conversation.Conversation(ends_with(loaded, 25.0), system=None)
     for _ in range(3):

@@ -73,3 +73,5 @@ def test_wrong_arguments_are_named():
         grouped.forward(x, p, 3, 1)
     with pytest.raises(ValueError, match=r"x must have the shape \(B, T, C\)"):
         grouped.forward(x[0], p, 4, 2)
+    with pytest.raises(ValueError, match="four axes"):
+        grouped.forward(np.concatenate([x, x]), p, 4, 2, np.ones((4, 5, 5), bool))

@@ -144,3 +144,15 @@ def test_wrong_arguments_are_named(example):
         finetune.steps(model, p, config, [batch], 1, 0.1, freeze=["nothing"])
     with pytest.raises(ValueError, match="leaves nothing that could learn"):
         finetune.steps(model, p, config, [batch], 1, 0.1, freeze=["*"])
+    with pytest.raises(TypeError, match="rng must be a numpy.random.Generator, but it is a int"):
+        lora.init(p, [one], 2, 5)
+    with pytest.raises(ValueError, match="They belong to another model"):
+        lora.merged(p, {"w.weight.A": 0, "w.weight.B": 0, **{f"no.such{end}": a for end, a in zip((lora.A, lora.B), np.ones((2, 1, 1)))}})
+
+
+def test_float32_stays_float32_whatever_alpha_is(example):
+    model, config, p, adapters, *_ = example
+    p, adapters = ({name: a.astype(np.float32) for name, a in d.items()} for d in (params.flatten(p), adapters))
+    merged = params.flatten(lora.merged(params.unflatten(p), adapters, np.float64(16)))
+    assert {a.dtype for a in merged.values()} == {np.dtype(np.float32)}
+    assert {a.dtype for a in lora.backward(params.unflatten(p), adapters, np.float64(16)).values()} == {np.dtype(np.float32)}

@@ -208,7 +208,7 @@ def test_a_step_downhill_lowers_the_loss_as_predicted(config):
     (dict(source=np.array([[0, 1, 17]] * 3)), ValueError, r"ids\[0, 2\] is 17"),
     (dict(source=np.zeros((3, 10), int)), ValueError, r"source must be .* \(B, T\) with 1 <= T <= 9, because block_size is 9"),
     (dict(target_in=np.zeros(3, int)), ValueError, r"target_in must be an array .* but it is \(3,\). .* target_in\[None\]"),
-    (dict(target_in=[[1]]), ValueError, "but it is list"),
+    (dict(target_in=[[1]]), ValueError, "but it is a list"),
     (dict(target_in=np.zeros((2, 7), int)), ValueError, r"one text for each source, .* \(3, 6, 8\), and target_in \(2, 7\)"),
     (dict(targets=np.zeros((3, 6), int)), ValueError, "one target for each row of logits"),
     (dict(source_lengths=[1, 2]), ValueError, "source_lengths must hold one length for each source, 3, but it holds 2"),

@@ -17,7 +17,7 @@ What save writes is Hugging Face's layout, so three lines take a model that nano
     tokenizer_files.py                    the tokenizer beside them
     fitting.py                            what does not fit is named, with the file
 
-Nothing that comes with a model is executed, and nothing is unpickled except by PyTorch's own refusal to run code.
+Nothing that comes with a model is executed; a pickle is opened by PyTorch alone, with its reader that refuses to run code.
 
 Tested    tests/test_checkpoint_*.py; against transformers in tests/peers/.
 """
@@ -91,7 +91,7 @@ def save(folder, model, p, config, tokenizer=None):
     """Write p in Hugging Face's layout: config.json, model.safetensors and, if given, the tokenizer (tokenizer_files.py).
 
     Each file is written whole or not at all. Raises ValueError for a model or a tokenizer that has no counterpart there,
-    or if the folder holds a model already; nothing is written then.
+    or if the folder holds a model or a tokenizer already; nothing is written then.
     """
     folder = Path(folder)
     naming = next((naming for naming in NAMES.values() if naming.writes(model, config)), None)
@@ -103,7 +103,8 @@ def save(folder, model, p, config, tokenizer=None):
     if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
         raise ValueError(f"the tokenizer has {tokenizer.vocab_size:,} tokens, but the model's table has {config.vocab_size:,} "
                          f"rows: they do not belong together. Nothing was written.")
-    for name in ("config.json", "model.safetensors"):
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "added_tokens.json", "vocab.json",
+                 "merges.txt", "vocab.txt"):            # one of another tokenizer would be read in place of ours
         if (folder / name).exists():
             raise ValueError(f"{folder} holds a {name} already. Choose a new folder; nothing was written.")
     from safetensors.numpy import save as to_bytes

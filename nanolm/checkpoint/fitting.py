@@ -1,4 +1,7 @@
-"""Does a config.json say what nanolm has, and do the tensors fit it? If not, a sentence names the file and the first misfit."""
+"""Does a config.json say what nanolm has, and do the tensors fit it? If not, a sentence names the file and the first misfit.
+
+Tested    tests/test_checkpoint_settings.py, tests/test_checkpoint_damaged.py.
+"""
 import numpy as np
 
 from nanolm import files, params

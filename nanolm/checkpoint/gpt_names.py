@@ -49,7 +49,7 @@ def config_to(config, model=None):
     """Return config as the dict that transformers keeps in config.json. Raises ValueError for what a GPT there has not."""
     if config.form not in WRITTEN or config.n_hidden not in (0, 4 * config.n_embd):
         raise ValueError(f"transformers' GPT has the forms {' and '.join(WRITTEN)} and MLPs of 4 n_embd channels, but config has "
-                         f"form = {config.form!r} and n_hidden = {config.n_hidden}; it can not be written in that layout.")
+                         f"form = {config.form!r} and n_hidden = {config.n_hidden}; it cannot be written in that layout.")
     return {"model_type": "openai-gpt", "architectures": ["OpenAIGPTLMHeadModel"], "afn": WRITTEN[config.form],
             "tie_word_embeddings": True,
             **{theirs: getattr(config, ours) for theirs, ours in gpt2_names.CONFIG.items()},

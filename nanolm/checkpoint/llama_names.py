@@ -3,11 +3,11 @@
     ours                                  transformers                                  GGUF
     embed_tokens.weight                   model.embed_tokens.weight                     token_embd.weight
     layers.0.input_layernorm.weight       model.layers.0.input_layernorm.weight         blk.0.attn_norm.weight
-    layers.0.self_attn.q_proj.weight      model.layers.0.self_attn.q_proj.weight ^T     blk.0.attn_q.weight ^T, turned
+    layers.0.self_attn.q_proj.weight      model.layers.0.self_attn.q_proj.weight ^T     blk.0.attn_q.weight ^T, reordered
     norm.weight                           model.norm.weight                             output_norm.weight
     lm_head.weight                        lm_head.weight ^T                             output.weight ^T
 
-Turned: rotary.py turns channel i with channel i + D/2 of each head, GGUF's programs channel 2i with 2i + 1. The rows of the
+Reordered: rotary.py turns channel i with channel i + D/2 of each head, GGUF's programs channel 2i with 2i + 1. The rows of the
 matrices that make q and k are put in the order that each side needs; the scores q . k do not see it.
 
 Settings that do not change what is computed are not looked at: attention_dropout, use_cache, the token ids, how weights were
@@ -112,16 +112,16 @@ def from_published(flat, config, source, model=None):
                            lambda name: name.removeprefix("model."), source)
     if config.tied:
         flat = fitting.tied(flat, "embed_tokens.weight", "lm_head.weight", source)
-    return fitting.fitted({name: turned(name, a) for name, a in flat.items()}, llama.shapes(config), source)
+    return fitting.fitted({name: transposed(name, a) for name, a in flat.items()}, llama.shapes(config), source)
 
 
 def to_published(p):
     """Return the tensors of p as transformers wants them, a flat dict."""
-    return {name if name.startswith("lm_head") else "model." + name: turned(name, a) for name, a in params.flatten(p).items()}
+    return {name if name.startswith("lm_head") else "model." + name: transposed(name, a) for name, a in params.flatten(p).items()}
 
 
-def turned(name, a):
-    """A linear layer's matrix is (out, in) there and (in, out) here; a table of tokens is (V, C) in both."""
+def transposed(name, a):
+    """Return a linear layer's matrix transposed, (out, in) there, (in, out) here; a table of tokens, (V, C) in both, as it is."""
     return a.T if a.ndim == 2 and not name.startswith("embed_tokens") else a
 
 
@@ -138,7 +138,7 @@ def from_gguf(flat, config, source):
         a = unread.pop(theirs)
         if ".q_proj." in name or ".k_proj." in name:
             a = halves(a, config.n_head if ".q_proj." in name else config.n_kv_head, source, theirs)
-        ours[name] = turned(name, a)
+        ours[name] = transposed(name, a)
     if unread:
         raise ValueError(f"{source} has a tensor {min(unread)!r} that nanolm's Llama does not have ({len(unread)} such).")
     return fitting.fitted(ours, llama.shapes(config), source)

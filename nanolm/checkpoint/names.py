@@ -22,7 +22,7 @@ WANTED = ("config.json", "*.safetensors", "model.safetensors.index.json", "vocab
 def find(path_or_name):
     """Return the Path of the folder or GGUF file that path_or_name means.
 
-    Raises FileNotFoundError with a sentence that says where was looked.
+    Raises FileNotFoundError with a sentence that says where was looked; of a name on the hub ImportError or OSError.
     """
     path = Path(path_or_name)
     if path.exists():

@@ -119,7 +119,7 @@ def from_gguf(vocabulary, source):
     try:
         return hf_tokenizer.from_gguf_fields(*(vocabulary[name] for name in ("tokens", "merges", "token_type", "pre")))
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"the tokenizer in {source} can not be read: {error}") from error
+        raise ValueError(f"the tokenizer in {source} cannot be read: {error}") from error
 
 
 def checked(tokenizer):

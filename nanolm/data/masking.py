@@ -57,11 +57,15 @@ def check_arguments(ids, vocab_size, mask_id, special, rng, tokens, share):
     if ids.size and not 0 <= ids.min() <= ids.max() < vocab_size:
         raise ValueError(f"ids must lie between 0 and vocab_size - 1 = {vocab_size - 1}, but they reach from {ids.min()} to "
                          f"{ids.max()}. Does vocab_size belong to this tokenizer?")
+    if not isinstance(special, (list, tuple, set, frozenset, dict, np.ndarray)):
+        raise TypeError(f"special must be a list of ids, but it is {special!r}. Write [{special!r}].")
     for name, value in [("mask_id", mask_id), *(("special", one) for one in special)]:
         if not isinstance(value, (int, np.integer)) or not 0 <= value < vocab_size:
             raise ValueError(f"{name} must hold ids between 0 and vocab_size - 1 = {vocab_size - 1}, but it holds {value!r}.")
     if tokens is not None and (not isinstance(tokens, np.ndarray) or tokens.dtype != bool or tokens.shape != ids.shape):
         what = f"{tokens.dtype} {tokens.shape}" if isinstance(tokens, np.ndarray) else type(tokens).__name__
         raise ValueError(f"tokens must be an array of booleans shaped like ids, {ids.shape}, False = padding, but it is {what}.")
+    if not isinstance(share, (int, float, np.floating)):
+        raise TypeError(f"share must be a number, but it is {share!r}.")
     if not 0 <= share <= 1:
         raise ValueError(f"share must be between 0 and 1, but it is {share}.")

@@ -55,9 +55,9 @@ class Conversation:
         """Return a generator of non-empty strings, the assistant's answer to the user's text, piece by piece.
 
         The settings are those of generate.tokens; rng is needed unless temperature is 0. A penalty of 1 is none; `nanolm chat`
-        has 1.1 (docs/published-weights.md says why). Raises ValueError for a text of
-        more than half the context; the conversation is then as it was. An answer that is not read to its
-        end (the generator closed) ends there for the model, too.
+        has 1.1 (docs/published-weights.md says why). Raises ValueError for a text of more than half the context; the
+        conversation is then as it was. An answer that is not read to its end (the generator closed) ends there for the
+        model, too.
         """
         settings = checked(rng, temperature, top_k, top_p, repetition_penalty)
         turn = chat.encode(self.tokenizer, [{"role": "user", "content": text}], system=None).astype(np.int64)
@@ -121,16 +121,16 @@ class Conversation:
 
     def _write(self, z, max_tokens, settings):
         """Write on from the scores z (1, V) of the next token; yield the text."""
-        characters, self.cut = stopping.WholeCharacters(self.tokenizer), False
+        characters, self.cut, self.scores = stopping.WholeCharacters(self.tokenizer), False, z
         for _ in range(min(max_tokens, self.loaded.config.block_size - self.length)):
             token = sampling.choose(z, np.array([self.before + self.made], np.int64), *settings)    # (1,)
             if token[0] == self.end:
                 break
             self.made.append(int(token[0]))
+            self.scores = z = self.window.read(token[None])     # before the yield: the reader may stop there
             piece = characters.feed(self.made[-1])
             if piece:
                 yield piece
-            self.scores = z = self.window.read(token[None])
         else:
             self.cut = True
         rest = characters.flush()

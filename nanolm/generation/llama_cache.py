@@ -1,7 +1,7 @@
 """The key-value cache of Llama's shape: kv_cache.py's idea, with fewer heads to keep and keys that are kept turned.
 
-A key is turned by its position before it is kept, a query by its own when it comes; (O2) in layers/rotary.py says that
-only the difference of the two counts. G of the H heads have keys: SmolLM2 keeps a third of what GPT-2 would.
+A key is turned by its position before it is kept, a query by its own when it comes; layers/rotary.py says, below (O2), why only
+the difference of the two counts. Of H heads G have keys: SmolLM2, with 3 of 9, keeps a third of what nine heads would.
 
     memory      2 L G D numbers a token (SmolLM2-135M in float32: 46,080 bytes a token)
     ids (B, T) new tokens     keys, values (L, B, G, S, D)

@@ -33,7 +33,8 @@ def listed(paths):
                     found.setdefault(os.path.realpath(file), file)
             if binary:
                 more = len(binary) > 1
-                sentences.append(f"{path} has {len(binary):,} binary file{'s' * more}, not searched: {binary[0].name}{', ...' * more}")
+                sentences.append(f"{path} has {len(binary):,} binary file{'s' * more}, not searched: {binary[0].name}"
+                                 f"{', ...' * more}")
             if not inside:
                 sentences.append(f"the folder {path} is empty.")
         elif path.exists():

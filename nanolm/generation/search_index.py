@@ -39,7 +39,8 @@ class Index:
     """The index in `folder` (a Path; None: it is kept in memory alone) for vectors of C numbers.
 
         index.current(path, encoding)            the entry of this file as it is now, or None if it must be read
-        index.put(path, passages, vectors)       passages [[place, line, start, end], ...], vectors (their number, C)
+        index.put(path, state, passages, vectors)     state: state(path) before it was read;
+                                                      passages [[place, line, start, end], ...]
         index.save()
     `damage` is a sentence if there was an index that could not be read, otherwise "".
     """

@@ -1,7 +1,7 @@
 """Cut a text into passages that an encoder can read whole: paragraphs, and of a long one its sentences.
 
-    a text of more than `most` tokens is cut      at blank lines; a part that is still too long
-                                                  at the ends of sentences; then
+    every text is cut                             at blank lines; a part of more than `most` tokens
+                                                  at the ends of sentences; what is still too long
                                                   at line breaks; then
                                                   at spaces; then
                                                   in two halves, again and again
@@ -33,7 +33,7 @@ def cut(text, count, most=MOST - 2):
 
 
 def parts(text, start, end, count, most, level):
-    """Return the passages of text[start:end]; its gaps up to `level` have been tried. Level 0 is the whole text."""
+    """Return the passages of text[start:end]; the gaps before `level` have been tried. Level 0, blank lines, is always cut."""
     n = count(text[start:end])
     if level > 0 and (n <= most or end - start <= 1):
         return [(start, end, n)]

@@ -10,8 +10,8 @@ lies where all can read it:
     o, down     each thread adds its channels to x                              x is one for all
     gate, up    each has some hidden channels; gate and up of the same ones
 
-A meeting (meeting.py) after each of the five. No number is a sum of several threads' parts, so the bits do not depend
-on how many there are. Columns are shared out sixteen at a time, a line of the cache.
+A meeting (meeting.py) after each of a block's five steps (o and down are two). No number is a sum of several threads' parts,
+so the bits do not depend on how many there are. Columns are shared out sixteen at a time, a line of the cache.
 
     places (9 L + 3,)   for each block input_layernorm, q, k, v, o, post_attention_layernorm, gate, up, down; then norm, the head,
                         (V, C) if tied, else (C, V), and the table, which is not read here
@@ -25,7 +25,7 @@ import math
 import numpy as np
 
 from nanolm.kernels.compiled import SUMS, compiled, entry
-from nanolm.kernels.decode_loops import attend, numbers
+from nanolm.kernels.decode_loops import attend
 from nanolm.kernels.exp import exp
 from nanolm.kernels.meeting import meet
 from nanolm.kernels.reading import head, times
@@ -36,7 +36,7 @@ WIDEST = 2048                                           # columns of an untied h
 
 def run(reals, stored, places, shape, x, keys, values, rows, turns, wanted, queries, hidden, logits, eps, counter, k, n):
     """Write the new keys and values, and thread k's part (of n) of the logits (M, V) of the rows `wanted` (M,)."""
-    weights, zero, due = numbers(stored), np.int64(0), 0                                # a plain 0 would be a type of its own
+    weights, zero, due = stored, np.int64(0), 0                                         # a plain 0 would be a type of its own
     L, B, H, G, S, F, V, tied = shape
     N, C = x.shape
     D, dtype = 2 * turns.shape[2], x.dtype

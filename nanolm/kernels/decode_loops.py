@@ -1,6 +1,6 @@
 """What the decoding kernels of GPT-2 (decode.py) and of Llama's shape (decode_llama.py) have in common.
 
-    keep        write a new token's key and value to the cache
+    keep        write a new token's key and value to the cache (decode.py alone)
     attend      one query over the keys and values so far; the heads of a group of queries read the same ones
     numbers     a matrix's memory as its numbers: floats, or int8
 

@@ -1,6 +1,6 @@
 """GELU, fast: one pass over the numbers, with or without the bias that comes before it.
 
-NumPy makes eight passes over memory for the tanh form, an array each; here a number is read once and written once. The
+NumPy makes nine passes over memory for the tanh form, seven with an array each; here a number is read once and written once. The
 tanh is made from the exponential, because that one runs sixteen at a time (exp.py):
 
     (1 + tanh u) / 2 = 1 / (1 + exp(-2 u)) = share,     y = x share                                               (G2)

@@ -1,16 +1,16 @@
 """A decoder's block: tokens talk to each other, then listen to the source, then each thinks alone; each time x + answer.
 
-    post-norm (the paper)      x = ln_1(x + drop(attn(x)))               self-attention, causal                   (X1)
-                               x = ln_2(x + drop(cross_attn(x, memory)))       queries from x, keys and values from memory
-                               x = ln_3(x + drop(mlp(x)))
-    pre-norm                   x = x + drop(attn(ln_1(x)))                                                        (X2)
-                               x = x + drop(cross_attn(ln_2(x), memory))       memory is not normed here
-                               x = x + drop(mlp(ln_3(x)))
+    post-norm (the paper)      x = ln_1(x + dropout(attn(x)))            self-attention, causal                   (X1)
+                               x = ln_2(x + dropout(cross_attn(x, memory)))    queries from x, keys and values from memory
+                               x = ln_3(x + dropout(mlp(x)))
+    pre-norm                   x = x + dropout(attn(ln_1(x)))                                                     (X2)
+                               x = x + dropout(cross_attn(ln_2(x), memory))    memory is not normed here
+                               x = x + dropout(mlp(ln_3(x)))
 
     x, y (B, T, C)     memory (B, S, C): what the encoder made of the source's S tokens
     p = {"ln_1", "attn", "ln_2", "cross_attn", "ln_3", "mlp"}, see layernorm, multihead, mlp
 
-Between its two attentions a block does what block.py does, so backward is block's backward with a third fork. What is new
+Without its cross-attention it would be block.py's block, so backward is block's with a third fork. What is new
 is memory: it goes into every decoder block, each sends a gradient back, and whoever handed memory out adds them.
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, sections 3.1 and 3.2.3 (X1); (X2) as in block.py.
@@ -22,7 +22,7 @@ from nanolm.layers import check, dropout as dropout_layer, layernorm, mlp, multi
 def forward(x, memory, p, n_head, mask=None, memory_mask=None, norm="post", form="relu", eps=1e-5, dropout=0.0, rng=None):
     """Return y (B, T, C) and the caches of the nine steps. dropout: the share dropped (attention weights, all branches).
 
-    mask: who may attend to whom in x, (T, S = T); memory_mask: which of memory's S tokens count, (B, 1, 1, S). Both boolean.
+    mask: who may attend to whom in x, (T, T); memory_mask: which of memory's S tokens count, (B, 1, 1, S). Both boolean.
     Raises ValueError unless norm is "pre" or "post", or if p lacks a key or shapes do not fit; TypeError on wrong types.
     """
     check.keys("p", p, ("ln_1", "attn", "ln_2", "cross_attn", "ln_3", "mlp"))
@@ -60,29 +60,29 @@ def backward(dy, cache):                                                    # fo
     norm, c1, c2, c3, c4, c5, c6, c7, c8, c9 = cache
     if norm == "post":
         dsum, dweight_3, dbias_3 = layernorm.backward(dy, c9)               # y = ln_3(x + m)
-        dm = dropout_layer.backward(dsum, c8)
-        dx, dmlp = mlp.backward(dm, c7)
+        dm = dropout_layer.backward(dsum, c8)                               # m = dropout(m)
+        dx, dmlp = mlp.backward(dm, c7)                                     # m = mlp(x)
         dx = dsum + dx                                                      # x went two ways: into + and into mlp
         dsum, dweight_2, dbias_2 = layernorm.backward(dx, c6)               # x = ln_2(x + b)
-        db = dropout_layer.backward(dsum, c5)
+        db = dropout_layer.backward(dsum, c5)                               # b = dropout(b)
         dx, dmemory, dcross = multihead.backward(db, c4)                    # b = cross_attn(x, memory)
         dx = dsum + dx                                                      # x went two ways: into + and into the queries
         dsum, dweight_1, dbias_1 = layernorm.backward(dx, c3)               # x = ln_1(x + a)
-        da = dropout_layer.backward(dsum, c2)
-        dx, dattn = multihead.backward(da, c1)
+        da = dropout_layer.backward(dsum, c2)                               # a = dropout(a)
+        dx, dattn = multihead.backward(da, c1)                              # a = attn(x)
         dx = dsum + dx                                                      # x went two ways: into + and into attn
     else:
         dm = dropout_layer.backward(dy, c9)                                 # y = x + m
-        dh, dmlp = mlp.backward(dm, c8)
-        dx_3, dweight_3, dbias_3 = layernorm.backward(dh, c7)
+        dh, dmlp = mlp.backward(dm, c8)                                     # m = mlp(h)
+        dx_3, dweight_3, dbias_3 = layernorm.backward(dh, c7)               # h = ln_3(x)
         dx = dy + dx_3                                                      # x went two ways: into + and into ln_3
         db = dropout_layer.backward(dx, c6)                                 # x = x + b
         dh, dmemory, dcross = multihead.backward(db, c5)                    # b = cross_attn(h, memory)
-        dx_2, dweight_2, dbias_2 = layernorm.backward(dh, c4)
+        dx_2, dweight_2, dbias_2 = layernorm.backward(dh, c4)               # h = ln_2(x)
         dx = dx + dx_2                                                      # x went two ways: into + and into ln_2
         da = dropout_layer.backward(dx, c3)                                 # x = x + a
-        dh, dattn = multihead.backward(da, c2)
-        dx_1, dweight_1, dbias_1 = layernorm.backward(dh, c1)
+        dh, dattn = multihead.backward(da, c2)                              # a = attn(h)
+        dx_1, dweight_1, dbias_1 = layernorm.backward(dh, c1)               # h = ln_1(x)
         dx = dx + dx_1                                                      # x went two ways: into + and into ln_1
     return dx, dmemory, {"ln_1": {"weight": dweight_1, "bias": dbias_1}, "attn": dattn,
                          "ln_2": {"weight": dweight_2, "bias": dbias_2}, "cross_attn": dcross,

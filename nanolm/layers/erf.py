@@ -11,6 +11,8 @@ in float32). It is fitted here, at import, to math.erfc at 19 (11) points, Cheby
 
 Errors, measured against math.erfc by tests/test_gelu.py: below 4e-15 in float64, 4e-7 in float32, absolute. The small
 values of erfc keep their relative accuracy too (2e-14 up to z = 6), because nothing is subtracted from one.
+
+Tested    tests/test_gelu.py.  Fast twin  kernels/erf.py.
 """
 import math
 

@@ -12,6 +12,7 @@ Backward, with dn_c = dy_c weight_c and averages over the C channels of one toke
 
 Source    Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4. eps: GPT-2 1e-5, BERT 1e-12.
 Derived   notebooks/05_layernorm.ipynb.  Tested  tests/test_layernorm.py, tests/test_contract.py, tests/test_golden.py.
+Fast twin kernels/layernorm.py.
 """
 import numpy as np
 

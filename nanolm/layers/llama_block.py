@@ -25,17 +25,18 @@ def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, eps=1e-5, scaling=
     x = x + a
     h, c3 = rmsnorm.forward(x, **p["post_attention_layernorm"], eps=eps)
     m, c4 = swiglu.forward(h, p["mlp"])
-    return x + m, (c1, c2, c3, c4)
+    y = x + m
+    return y, (c1, c2, c3, c4)
 
 
 def backward(dy, cache):                                                    # forward's lines, bottom to top
     """Return dx, dp, shaped like x and p."""
     c1, c2, c3, c4 = cache
     dh, dmlp = swiglu.backward(dy, c4)                                      # y = x + m
-    dx, dweight_2 = rmsnorm.backward(dh, c3)
+    dx, dweight_2 = rmsnorm.backward(dh, c3)                                # h = rmsnorm(x)
     dx = dy + dx                                                            # x went two ways: into + and into the norm
     dh, dattn = grouped.backward(dx, c2)                                    # x = x + a
-    dx_1, dweight_1 = rmsnorm.backward(dh, c1)
+    dx_1, dweight_1 = rmsnorm.backward(dh, c1)                              # h = rmsnorm(x)
     dx = dx + dx_1                                                          # x went two ways: into + and into the norm
     return dx, {"input_layernorm": {"weight": dweight_1}, "self_attn": dattn,
                 "post_attention_layernorm": {"weight": dweight_2}, "mlp": dmlp}

@@ -7,11 +7,12 @@
     x, y (..., T, D), D even. Channel i pairs with channel i + D/2, as in the published Llama weights for transformers;
     the paper, and files in GGUF, pair 2i with 2i + 1: their matrices are put into our order when they are read.
 
-Why: a plane turned by a and another by b have the inner product of the first unturned and the second turned by b - a.
-So q_t . k_s, and with it attention, depends on t and s only through t - s, whatever the offset: no table to learn, no
-last position built in. Pairs with small i turn fast and tell neighbours apart, those with large i tell far from near.
+Why: turn one vector of a plane by a and another by b: their inner product is that of the first unturned and the second turned
+by b - a. So q_t . k_s, and with it attention, depends on t and s only through t - s, whatever the offset: no table to learn,
+no last position built in. Pairs with small i turn fast and tell neighbours apart, those with large i tell far from near.
 
-(O2) is a rotation, its matrix R has R^T = R^-1, and so backward turns the gradient back by the same angle:
+(O2) is y = R x with a rotation R. For any such y, dx = R^T dy; here R^T = R^-1, so backward turns the gradient back by the
+same angle:
 
     dx_i       =  dy_i cos(angle) + dy_(i + D/2) sin(angle)
     dx_(i+D/2) = -dy_i sin(angle) + dy_(i + D/2) cos(angle)                                                       (O3)
@@ -19,8 +20,8 @@ last position built in. Pairs with small i turn fast and tell neighbours apart, 
 A model taught on short texts reads longer ones if its pairs are made to turn slower; `scaling` says how (None: not at all):
 
     ("linear", factor)                         w_i' = w_i / factor                                                (O4)
-    ("llama3", factor, low, high, length)      w_i' = s_i w_i + (1 - s_i) w_i / factor
-                                               s_i  = (n_i - low) / (high - low), cut to 0 ... 1                  (O5)
+    ("llama3", factor, low, high, length)      w_i' = m_i w_i + (1 - m_i) w_i / factor
+                                               m_i  = (n_i - low) / (high - low), cut to 0 ... 1                  (O5)
 
 with n_i = length w_i / 2 pi, how often pair i turned round in a text of the old length. Pairs that went round often (n_i >=
 high) stay as they are and still tell neighbours apart; those that hardly did (n_i <= low) are slowed, and meet no new angle.
@@ -28,6 +29,7 @@ high) stay as they are and still tell neighbours apart; those that hardly did (n
 Source    Su et al. 2021, arXiv:2104.09864, eq. 15 and 34.  (O4) Chen et al. 2023, arXiv:2306.15595, eq. 4.  (O5) the code
           published with Llama 3.1, apply_scaling; there factor 8, low 1, high 4, length 8192.
 Tested    tests/test_rotary.py, tests/test_contract.py, tests/test_golden.py, tests/peers/test_variants_transformers.py.
+Fast twin kernels/rotary.py.
 """
 import math
 
@@ -77,8 +79,8 @@ def frequencies(D, base, scaling=None):
         return w / scaling[1]                                               # (O4)
     _, factor, low, high, length = scaling
     turns = length * w / (2 * math.pi)                                      # n
-    s = np.clip((turns - low) / (high - low), 0, 1)
-    return s * w + (1 - s) * w / factor                                     # (O5)
+    m = np.clip((turns - low) / (high - low), 0, 1)
+    return m * w + (1 - m) * w / factor                                     # (O5)
 
 
 def check_scaling(scaling):

@@ -7,10 +7,10 @@
 Three matrices where mlp.py has two, so models take F near 8 C / 3 in place of 4 C, to have as many weights. No biases.
 In backward h = a * u, with a = silu(g), sends a gradient each way, and x has two users, so it gets the sum of both:
 
-    da = dh * u,     du = dh * a,     dx = dg W_gate^T + du W_up^T                                                (W2)
+    da = dh * u,     dg = da silu'(g), (Z2),     du = dh * a,     dx = dg W_gate^T + du W_up^T                    (W2)
 
 Source    Shazeer 2020, arXiv:2002.05202, eq. 6, without its biases; Touvron et al. 2023, arXiv:2302.13971, section 2.2.
-Tested    tests/test_swiglu.py, tests/test_contract.py, tests/test_golden.py.
+Tested    tests/test_swiglu.py, tests/test_contract.py, tests/test_golden.py.  Fast twin  kernels/swiglu.py.
 """
 from nanolm.layers import check, linear, silu
 
@@ -30,14 +30,15 @@ def forward(x, p):
     g, c_gate = linear.forward(x, **p["gate_proj"])                         # (..., C) -> (..., F)
     u, c_up = linear.forward(x, **p["up_proj"])                             # (..., C) -> (..., F)
     a, c_silu = silu.forward(g)
-    y, c_down = linear.forward(a * u, **p["down_proj"])                     # (..., F) -> (..., C)
+    h = a * u                                                               # (W1)
+    y, c_down = linear.forward(h, **p["down_proj"])                         # (..., F) -> (..., C)
     return y, (a, u, c_gate, c_up, c_silu, c_down)
 
 
 def backward(dy, cache):
     """Return dx, dp, shaped like x and p."""
     a, u, c_gate, c_up, c_silu, c_down = cache
-    dh, dweight_down, _ = linear.backward(dy, c_down)                       # y = linear(a * u, down_proj)
+    dh, dweight_down, _ = linear.backward(dy, c_down)                       # y = linear(h, down_proj)
     da, du = dh * u, dh * a                                                 # h = a * u, (W2)
     dg = silu.backward(da, c_silu)                                          # a = silu(g)
     dx_u, dweight_up, _ = linear.backward(du, c_up)                         # u = linear(x, up_proj)

@@ -19,7 +19,7 @@ from nanolm.layers import check
 def forward(x):
     """Return y, shaped like x, and cache = (y,): the answer is all that backward needs.
 
-    Raises TypeError if x does not hold floats.
+    Raises TypeError if x does not hold floats, ValueError if it has no axis.
     """
     check.floats(x=x)
     check.dimensions("x", x, 1, "(..., C)")

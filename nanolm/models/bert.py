@@ -118,10 +118,10 @@ def forward(p, ids, config, segments=None, mask=None, rng=None):
 
     ids (B, T); segments (B, T) or None, all 0; mask: see the top. What comes out at padding is not to be used.
     rng: a Generator turns dropout on, None off.
-    Raises ValueError if ids are not (B, T) with T <= block_size, or something does not fit; TypeError on wrong types.
+    Raises ValueError if ids are not an array (B, T) with T <= block_size, or something does not fit; TypeError on wrong dtypes.
     """
     if not isinstance(ids, np.ndarray) or ids.ndim != 2 or not 1 <= ids.shape[1] <= config.block_size:
-        shape = ids.shape if isinstance(ids, np.ndarray) else type(ids).__name__
+        shape = ids.shape if isinstance(ids, np.ndarray) else check.described(ids)
         raise ValueError(f"ids must be an array (B, T) with 1 <= T <= block_size = {config.block_size}, but it is {shape}. "
                          f"Cut a longer text into pieces; put a single sequence in brackets: ids[None].")
     segments = np.zeros(ids.shape, np.int64) if segments is None else segments
@@ -151,10 +151,10 @@ def backward(dx, cache, dhead=None):                                        # fo
     c_wte, c_wse, c_wpe, c_norm, c_drop, c_blocks = cache
     dblocks = {}
     for i in reversed(range(len(c_blocks))):
-        dx, dblocks[str(i)] = block.backward(dx, c_blocks[i])
-    dx = dropout.backward(dx, c_drop)
-    dx, dweight, dbias = layernorm.backward(dx, c_norm)
-    dx, dwpe = positions.backward(dx, c_wpe)
+        dx, dblocks[str(i)] = block.backward(dx, c_blocks[i])               # x = block(x)
+    dx = dropout.backward(dx, c_drop)                                       # x = dropout(x)
+    dx, dweight, dbias = layernorm.backward(dx, c_norm)                     # x = ln_e(x)
+    dx, dwpe = positions.backward(dx, c_wpe)                                # x = (x + s) + wpe
     dwse = embedding.backward(dx, c_wse)                                    # x + s: both tables get the whole of dx
     dwte = embedding.backward(dx, c_wte) if dhead is None else embedding.backward_tied(dx, c_wte, dhead)
     return {"wte": {"weight": dwte}, "wse": {"weight": dwse}, "wpe": {"weight": dwpe},

@@ -65,14 +65,14 @@ def backward(cache):                                                        # fo
     if c_pair is not None:
         c_pooler, c_next, c_next_loss = c_pair
         dy = cross_entropy.backward(1.0, c_next_loss)                       # loss + next_loss: 1 for each
-        dpooled, dweight, dbias = linear.backward(dy, c_next)
-        dx, dpooler = pooler.backward(dpooled, c_pooler)
+        dpooled, dweight, dbias = linear.backward(dy, c_next)               # y = linear(pooled, next)
+        dx, dpooler = pooler.backward(dpooled, c_pooler)                    # pooled = pooler(x)
         dp = {"pooler": dpooler, "next": {"weight": dweight, "bias": dbias}}
-    dz = cross_entropy.backward(1.0, c_loss)
+    dz = cross_entropy.backward(1.0, c_loss)                                # loss = cross_entropy(z, targets[rows])
     dh, dhead, dbias_head = linear.backward(dz, c_head)                     # z = linear(h, wte.T, head)
-    dh, dgain, dbias_norm = layernorm.backward(dh, c_norm)
+    dh, dgain, dbias_norm = layernorm.backward(dh, c_norm)                  # h = ln(h)
     dh = relu.backward(dh, c_bend) if form == "relu" else gelu.backward(dh, c_bend)     # h = gelu(h), or relu(h)
-    dh, dtransform, dbias = linear.backward(dh, c_transform)
+    dh, dtransform, dbias = linear.backward(dh, c_transform)                # h = linear(x, transform)
     dmasked = np.zeros(shape, dtype=dh.dtype)
     dmasked.reshape(-1, shape[-1])[rows] = dh                               # h = x[rows]: no row is there twice
     dx = dmasked if c_pair is None else dx + dmasked                        # x went two ways: masked tokens and pooler

@@ -38,10 +38,10 @@ def forward(p, ids, targets, config, segments=None, mask=None, rng=None):
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     c_bert, c_pooler, c_drop, c_head, c_loss = cache
-    dz = cross_entropy.backward(1.0, c_loss)
-    dy, dweight, dbias = linear.backward(dz, c_head)
-    dy = dropout.backward(dy, c_drop)
-    dx, dpooler = pooler.backward(dy, c_pooler)
+    dz = cross_entropy.backward(1.0, c_loss)                                # loss = cross_entropy(z, targets)
+    dy, dweight, dbias = linear.backward(dz, c_head)                        # z = linear(y, classifier)
+    dy = dropout.backward(dy, c_drop)                                       # y = dropout(y)
+    dx, dpooler = pooler.backward(dy, c_pooler)                             # y = pooler(x)
     return {"bert": bert.backward(dx, c_bert), "pooler": dpooler, "classifier": {"weight": dweight, "bias": dbias}}
 
 

@@ -45,7 +45,7 @@ def backward(cache):                                                        # fo
     c_bert, c_head, c_start, c_end = cache
     dstart, dend = cross_entropy.backward(0.5, c_start), cross_entropy.backward(0.5, c_end)         # (Q1)
     dz = np.stack([dstart, dend], axis=-1)                                  # (B, T, 2); zero at padding: its share is zero
-    dx, dweight, dbias = linear.backward(dz, c_head)
+    dx, dweight, dbias = linear.backward(dz, c_head)                        # z = linear(x, span)
     return {"bert": bert.backward(dx, c_bert), "span": {"weight": dweight, "bias": dbias}}
 
 

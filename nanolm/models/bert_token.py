@@ -38,9 +38,9 @@ def forward(p, ids, targets, config, segments=None, mask=None, rng=None):
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     c_bert, c_drop, c_head, c_loss = cache
-    dz = cross_entropy.backward(1.0, c_loss)
-    dy, dweight, dbias = linear.backward(dz, c_head)
-    dx = dropout.backward(dy, c_drop)
+    dz = cross_entropy.backward(1.0, c_loss)                                # loss = cross_entropy(z, targets)
+    dy, dweight, dbias = linear.backward(dz, c_head)                        # z = linear(y, classifier)
+    dx = dropout.backward(dy, c_drop)                                       # y = dropout(x)
     return {"bert": bert.backward(dx, c_bert), "classifier": {"weight": dweight, "bias": dbias}}
 
 

@@ -1,16 +1,18 @@
 """What a Llama, a BERT or an encoder-decoder costs: parameters and operations, one row a layer, counted from its shapes.
 
-    B sequences of T tokens, N = B T;   D channels a head, H heads, V tokens in the vocabulary
+    B sequences of T tokens, N = B T;   C channels a token, D channels a head, H heads, V tokens in the vocabulary
 
     row                 parameters                FLOPs of forward
     embeddings          V C, and of positions     0, a lookup
-    attention           all its arrays            2 N a number of its matrices, and 4 N T H D for scores and answers
-    any other layer     all its arrays            2 N a number of its matrices;   2 B where one token a text is looked at
+    attention           all its arrays            2 N for each number in its matrices, and 4 N T H D for scores and answers
+    any other layer     all its arrays            2 N for each number in its matrices; 2 B where one token a text is looked at
     head                0 if it is the embedding again          2 N C V
 
-Counted as in cost.py, where GPT-2's table stands, with what forward keeps for backward; here that is not counted. The source
-and the target of an encoder-decoder are taken to have T tokens each.
+Counted as in cost.py, where GPT-2's table stands. What forward keeps for backward is not counted here. The source and the target
+of an encoder-decoder are taken to have T tokens each. bert_pretraining is counted as its logits: all N tokens; its forward
+computes transform and head at the masked ones alone, about a seventh of that.
 
+Source    counting as in Kaplan et al. 2020, arXiv:2001.08361, table 1.
 Tested    tests/test_cost_shapes.py, against init and against counted matrix products.
 """
 import math
@@ -76,7 +78,7 @@ def width(model, config):
 
 
 def kv_numbers(model, config):
-    """Return how many numbers a token takes in the key-value cache; 0 for a BERT, which keeps none."""
+    """Return how many numbers the cache takes for each token (seq2seq: a target and a source token together); BERT: 0."""
     if model is llama:
         return 2 * config.n_layer * config.n_kv_head * config.width
     return 4 * config.n_layer * config.n_embd if model is seq2seq else 0    # its own keys and values, and memory's

@@ -174,7 +174,7 @@ def logits(p, ids, config):
 def trunk(p, ids, config, rng=None):
     """Return the logits (B, T, V) and the caches on the way; forward and logits share it."""
     if not isinstance(ids, np.ndarray) or ids.ndim != 2 or not 1 <= ids.shape[1] <= config.block_size:
-        shape = ids.shape if isinstance(ids, np.ndarray) else type(ids).__name__
+        shape = ids.shape if isinstance(ids, np.ndarray) else check.described(ids)
         raise ValueError(f"ids must be an array (B, T) with 1 <= T <= block_size = {config.block_size}, but it is {shape}. "
                          f"Cut a longer text into pieces; put a single sequence in brackets: ids[None].")
     check_parameters(p, config)

@@ -112,12 +112,12 @@ def forward(p, ids, targets, config, rng=None):
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     tied, c_embed, c_blocks, c_norm, c_head, c_loss = cache
-    dlogits = cross_entropy.backward(1.0, c_loss)
+    dlogits = cross_entropy.backward(1.0, c_loss)                           # loss = cross_entropy(z, targets)
     dx, dhead, _ = linear.backward(dlogits, c_head)                         # z = linear(x, head)
-    dx, dgain = rmsnorm.backward(dx, c_norm)
+    dx, dgain = rmsnorm.backward(dx, c_norm)                                # x = rmsnorm(x, norm)
     dblocks = {}
     for i in reversed(range(len(c_blocks))):
-        dx, dblocks[str(i)] = llama_block.backward(dx, c_blocks[i])
+        dx, dblocks[str(i)] = llama_block.backward(dx, c_blocks[i])         # x = llama_block(x)
     dp = {"layers": {str(i): dblocks[str(i)] for i in range(len(c_blocks))}, "norm": {"weight": dgain}}
     if tied:                                                                # the table was used twice: lookup + output
         return {"embed_tokens": {"weight": embedding.backward_tied(dx, c_embed, dhead.T)}, **dp}
@@ -132,7 +132,7 @@ def logits(p, ids, config):
 def trunk(p, ids, config):
     """Return the logits (B, T, V) and the caches on the way; forward and logits share it."""
     if not isinstance(ids, np.ndarray) or ids.ndim != 2 or not 1 <= ids.shape[1] <= config.block_size:
-        shape = ids.shape if isinstance(ids, np.ndarray) else type(ids).__name__
+        shape = ids.shape if isinstance(ids, np.ndarray) else check.described(ids)
         raise ValueError(f"ids must be an array (B, T) with 1 <= T <= block_size = {config.block_size}, but it is {shape}. "
                          f"Cut a longer text into pieces; put a single sequence in brackets: ids[None].")
     check_parameters(p, config)

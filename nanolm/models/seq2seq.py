@@ -7,9 +7,9 @@
     logits = y embed^T                                  (B, T, V)
     loss = cross-entropy(logits, targets)               one number, nats a token, smoothed
 
-target_in is targets one place on: <start> a b c in, a b c <end> out. Both are padded to one length; targets of -100 do
-not count, and the causal mask keeps what was filled in behind a text away from it. Sources are padded behind too, with any
-token; source_lengths says where each ends, and then no token of encoder or decoder attends to the filling.
+targets are target_in one place on: <start> a b c goes in, a b c <end> is to come out. Both are padded to one length; targets
+of -100 do not count, and the causal mask keeps what was filled in behind a text away from it. Sources are padded behind
+too, with any token; source_lengths says where each ends, and then no token of encoder or decoder attends to the filling.
 
 Three users of one table (source, target, output) send it three gradients, and so does memory: one for each decoder block.
 norm "pre" norms once more at the end of each stack; "post", the paper's, has that norm in its last block.
@@ -128,9 +128,9 @@ def forward(p, source, target_in, targets, config, source_lengths=None, rng=None
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     shared, c_encode, c_decode, c_loss = cache
-    dz = cross_entropy.backward(1.0, c_loss)
-    dmemory, dtarget, ddecoder, dhead = decode_backward(dz, c_decode)
-    dsource, dencoder = encode_backward(dmemory, c_encode)
+    dz = cross_entropy.backward(1.0, c_loss)                                # loss = cross_entropy(z, targets)
+    dmemory, dtarget, ddecoder, dhead = decode_backward(dz, c_decode)       # z = decode(memory, target_in)
+    dsource, dencoder = encode_backward(dmemory, c_encode)                  # memory = encode(source)
     if shared:                                                              # one table, used three times:
         return {"embed": {"weight": dsource + dtarget + dhead.T},           # source + target + output
                 "encoder": dencoder, "decoder": ddecoder}
@@ -191,7 +191,7 @@ def decode_backward(dz, cache):                                             # de
     """Return dmemory and the gradients by the target's table, by p["decoder"] and by the head (C, V)."""
     c_input, c_blocks, c_norm, c_head = cache
     dy, dhead, _ = linear.backward(dz, c_head)                              # z = linear(y, head)
-    dy, dnorm = normed_backward(dy, c_norm)
+    dy, dnorm = normed_backward(dy, c_norm)                                 # y = normed(y)
     dmemory, dblocks = 0, {str(i): None for i in range(len(c_blocks))}      # the keys in p's order
     for i in reversed(range(len(c_blocks))):
         dy, dmemory_i, dblocks[str(i)] = decoder_block.backward(dy, c_blocks[i])

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from nanolm.layers import dropout, embedding, positions
+from nanolm.layers import check, dropout, embedding, positions
 
 
 def forward(ids, weight, config, rng=None, offset=0, name="ids"):
@@ -26,7 +26,7 @@ def forward(ids, weight, config, rng=None, offset=0, name="ids"):
     """
     room = config.block_size - offset
     if not isinstance(ids, np.ndarray) or ids.ndim != 2 or not 1 <= ids.shape[1] <= room:
-        shape = ids.shape if isinstance(ids, np.ndarray) else type(ids).__name__
+        shape = ids.shape if isinstance(ids, np.ndarray) else check.described(ids)
         raise ValueError(f"{name} must be an array (B, T) with 1 <= T <= {room}, because block_size is {config.block_size}, but "
                          f"it is {shape}. Put a single text in brackets: {name}[None].")
     scale = math.sqrt(config.n_embd)

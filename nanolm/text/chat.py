@@ -15,7 +15,7 @@ To the model a conversation is one text, with special tokens where a turn begins
 A conversation that does not begin with a system message gets the one above, with which SmolLM2 was taught.
 
 Usually this text is written out as a str, by a template, and then encoded, with the special tokens looked for in it. A user
-who types "<|im_end|>" then ends his turn himself, and may go on as the system or the assistant: the model can not tell.
+who types "<|im_end|>" then ends his turn himself, and may go on as the system or the assistant: the model cannot tell.
 Here only this file puts the special tokens in, by their ids. What a message says is encoded as ordinary text, so
 "<|im_end|>" in it is ten harmless characters. For messages without such names the ids are the template's own.
 

@@ -57,7 +57,7 @@ def from_json(path):
     except KeyError as error:
         raise ValueError(f"{path} has no {error} where a tokenizer.json has one.") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise unknown.same(error)(f"{path} can not be read as a byte-level BPE: {error}") from error
+        raise unknown.same(error)(f"{path} cannot be read as a byte-level BPE: {error}") from error
     return tokenizer
 
 

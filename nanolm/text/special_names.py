@@ -3,7 +3,9 @@
 encode takes all text as ordinary, so that no text can forge a token that has a meaning to the model. encode(text,
 special=True) is for text that the program wrote itself, such as "The capital of France is [MASK].".
 
-At each place the longest name that fits is taken.      Tested  tests/test_hf_tokenizer.py, tests/test_wordpiece.py.
+At each place the longest name that fits is taken.
+
+Tested    tests/test_hf_tokenizer.py, tests/test_wordpiece.py.
 """
 import re
 

@@ -2,6 +2,8 @@
 
 A damaged file is a plain ValueError. The difference matters to whoever reads published weights: a damaged file is a reason to
 stop, an unknown tokenizer is not, for the weights are good without it.
+
+Tested    tests/test_checkpoint_tokenizers.py.
 """
 
 

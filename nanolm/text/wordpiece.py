@@ -9,7 +9,7 @@ A piece that does not begin a word is written with ## before it, so "ing" at the
 
 If at some place nothing fits, the whole word becomes [UNK]; so does a word of more than 100 characters. What a word is,
 and what it loses beforehand (case and accents, for an uncased vocabulary), says bert_normal.py; so, unlike with BPE, decode
-can not give back the text. It gives the words with spaces between. To find a token in the text, ask `offsets`.
+cannot give back the text. It gives the words with spaces between. To find a token in the text, ask `offsets`.
 
 A token's id is its place in the vocabulary. Five have a meaning of their own, by custom with these names:
 

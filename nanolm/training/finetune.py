@@ -47,7 +47,7 @@ def steps(model, p, config, batches, steps, lr, warmup=0.1, weight_decay=0.01, c
             loss, cache = model.forward(q, *arrays, config, **options, rng=rng)
             dp = model.backward(cache)
             flat = parameters.flatten(dp) if adapters is None else lora.backward(dp, adapters, alpha)
-            grads = {name: flat[name] * 1 for name in learning}             # * 1: what backward returned is not ours to write to
+            grads = {name: flat[name].copy() for name in learning}          # what backward returned is not ours to write to
             norm = clipping.clip(grads, clip)
             rate = schedules.cosine(t, lr, steps, int(warmup * steps))
             adamw.step(learning, grads, state, rate, weight_decay=weight_decay, groups=decays)
@@ -61,6 +61,7 @@ def trainable(p, freeze=()):
 
     Raises ValueError if a pattern fits nothing, or if nothing is left.
     """
+    freeze = [freeze] if isinstance(freeze, str) else freeze
     flat = parameters.flatten(p)
     for pattern in freeze:
         if not any(fnmatchcase(name, pattern) for name in flat):

@@ -33,8 +33,12 @@ def init(p, patterns, rank, rng):
     """Return fresh adapters for every matrix of p whose dotted name fits one of `patterns` ("h.*.attn.*.weight").
 
     A is normal with standard deviation 1 / sqrt(rank), B zero; both of W's dtype. rng: a numpy.random.Generator.
-    Raises ValueError if rank is below 1 or no smaller than a side of a matrix, or if a pattern fits no matrix.
+    Raises ValueError if rank is below 1 or no smaller than a side of a matrix, or if a pattern fits no matrix; TypeError if rng
+    is no Generator.
     """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, but it is a {type(rng).__name__}. "
+                        f"Make one with np.random.default_rng(seed).")
     matrices = {name: w for name, w in parameters.flatten(p).items() if w.ndim == 2}
     found = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -65,8 +69,10 @@ def merged(p, adapters, alpha=16.0):
     """
     flat = dict(parameters.flatten(p))
     for name in names(adapters):
+        if name not in flat:
+            raise ValueError(f"the adapters are for a matrix {name!r}, which p does not have. They belong to another model.")
         a, b = adapters[name + A], adapters[name + B]
-        flat[name] = flat[name] + (alpha / a.shape[1]) * (a @ b)                # (Q1)
+        flat[name] = flat[name] + (float(alpha) / a.shape[1]) * (a @ b)         # (Q1)
     return parameters.unflatten(flat)
 
 
@@ -75,7 +81,7 @@ def backward(dp, adapters, alpha=16.0):
     flat, gradients = parameters.flatten(dp), {}
     for name in names(adapters):
         a, b, dw = adapters[name + A], adapters[name + B], flat[name]
-        s = alpha / a.shape[1]
+        s = float(alpha) / a.shape[1]
         gradients[name + A] = s * (dw @ b.T)                                    # W' = W + s a b, (Q2)
         gradients[name + B] = s * (a.T @ dw)
     return gradients
