@@ -94,7 +94,7 @@ def test_any_one_place_of_a_json_file(tmp_path, kind, file, capsys):
             seen["refused"] += 1
     assert seen["refused"] >= 20 and seen["read"] > 0, seen
     for line in capsys.readouterr().err.splitlines():
-        assert line.startswith("The weights are read without their tokenizer. ") and str(folder) in line
+        assert line.startswith("The weights are read without their tokenizer. ") and str(folder) in line or "truncated?" in line
 
 
 @pytest.mark.parametrize("kind, file", [("gpt2", "vocab.json"), ("gpt2", "merges.txt"), ("bpe", "tokenizer.json"), ("wordpiece", "tokenizer.json"), ("gpt2", "config.json")])
@@ -231,3 +231,35 @@ def test_nan_is_read_and_said(tmp_path, capsys, bad):
     checkpoint.save(tmp_path / "good", gpt2, p, config)
     checkpoint.load(tmp_path / "good")
     assert capsys.readouterr().err == "" and len(params.flatten(p)) > 1
+
+
+def test_a_tensor_in_two_shards_is_refused(tmp_path):
+    from safetensors.numpy import load_file, save_file
+    config = gpt2.Config(11, 8, 1, 2, 4)
+    folder = tmp_path / "m"
+    checkpoint.save(folder, gpt2, gpt2.init(config, np.random.default_rng(0)), config)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    save_file(tensors, folder / "a.safetensors")
+    first = next(iter(tensors))
+    save_file({first: tensors[first] + 7}, folder / "b.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {**dict.fromkeys(tensors, "a.safetensors"), "x": "b.safetensors"}}))
+    with pytest.raises(ValueError, match="which another file of .* holds too"):
+        checkpoint.load(folder)
+
+
+def test_a_truncated_vocabulary_is_said_and_a_larger_one_refused(tmp_path, capsys):
+    from nanolm.text import WordPiece
+    from nanolm.models import bert
+    tokenizer = WordPiece.train("the cat sat on the mat, and the dog sat on the log " * 5, 60)
+    config = bert.Config(tokenizer.vocab_size, 16, 1, 2, 4)
+    checkpoint.save(tmp_path / "m", bert, {"bert": bert.init(config, np.random.default_rng(0)), "pooler": {"weight": np.zeros((4, 4), np.float32), "bias": np.zeros(4, np.float32)}}, config, tokenizer)
+    (tmp_path / "m" / "tokenizer.json").unlink()
+    words = (tmp_path / "m" / "vocab.txt").read_text().splitlines()
+    assert checkpoint.load(tmp_path / "m").tokenizer.vocab_size == len(words) and capsys.readouterr().err == ""
+    (tmp_path / "m" / "vocab.txt").write_text("\n".join(words[:len(words) // 2]) + "\n")
+    checkpoint.load(tmp_path / "m")
+    assert "Is the vocabulary's file truncated?" in capsys.readouterr().err
+    (tmp_path / "m" / "vocab.txt").write_text("\n".join([*words, "more"]) + "\n")
+    with pytest.raises(ValueError, match="they do not belong together"):
+        checkpoint.load(tmp_path / "m")

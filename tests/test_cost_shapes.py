@@ -1,4 +1,6 @@
 """The cost of a Llama, a BERT and an encoder-decoder against what really happens: init's arrays, counted matrix products."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -14,7 +16,7 @@ BERT = bert.Config(vocab_size=23, block_size=9, n_layer=2, n_head=2, n_embd=8, n
 CASES = [(llama, llama.Config(23, 9, 3, 6, 2, 12, 20)), (llama, llama.Config(23, 9, 2, 4, 1, 8, 20, head_dim=6, tied=False)),
          (seq2seq, seq2seq.Config(23, 9, 2, 2, 8, 20, dropout=0.0)),
          (seq2seq, seq2seq.Config(23, 9, 2, 2, 8, 20, source_vocab_size=17, shared=False, norm="pre")),
-         (bert, BERT), (bert_pretraining, BERT), (bert_sequence, BERT), (bert_token, BERT), (bert_span, BERT)]
+         (bert, replace(BERT, pooler=False)), (bert_pretraining, BERT), (bert_sequence, BERT), (bert_token, BERT), (bert_span, BERT)]
 NAMES = [f"{model.__name__.split('.')[-1]}-{i}" for i, (model, _) in enumerate(CASES)]
 
 
@@ -94,3 +96,8 @@ def test_the_command_on_each_kind_and_on_a_folder(tmp_path):
     assert "decoder.h.1.mlp" in info("seq2seq", "--set", "n_layer=2", "--every-block")
     assert "there is no preset 'gpt9', and no such model is here" in str(info("gpt9"))
     assert "a model has no 'foo'" in str(CliRunner().invoke(info_command.command, ["bert", "--set", "foo=1"]).stderr)
+
+
+def test_a_pooler_is_counted_where_there_is_one():
+    with_it, without = ({row.name: row.parameters for row in cost_shapes.rows(bert, replace(BERT, pooler=pooler))} for pooler in (True, False))
+    assert {name: n for name, n in with_it.items() if name not in without} == {"pooler": 8 * 8 + 8}

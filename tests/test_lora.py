@@ -156,3 +156,21 @@ def test_float32_stays_float32_whatever_alpha_is(example):
     merged = params.flatten(lora.merged(params.unflatten(p), adapters, np.float64(16)))
     assert {a.dtype for a in merged.values()} == {np.dtype(np.float32)}
     assert {a.dtype for a in lora.backward(params.unflatten(p), adapters, np.float64(16)).values()} == {np.dtype(np.float32)}
+
+
+def test_a_new_head_learns_whole_beside_the_adapters(example):
+    model, config, p, _, batch, one = example
+    head = next(name for name in params.flatten(p) if name != one and not name.startswith(one.partition(".")[0]))
+    adapters = lora.init(p, [one], 2, np.random.default_rng(0), whole=[head])
+    assert lora.wholes(adapters) == [head] and lora.names(adapters) == [one]
+    before = {name: a.copy() for name, a in params.flatten(p).items()}
+    loss, cache = model.forward(lora.merged(p, adapters), *batch, config)
+    grads = lora.backward(model.backward(cache), adapters)
+    np.testing.assert_array_equal(grads[head], params.flatten(model.backward(cache))[head])
+    list(finetune.steps(model, p, config, [batch] * 3, 3, 0.1, adapters=adapters))
+    assert np.abs(adapters[head] - before[head]).max() > 0.01
+    assert all(np.array_equal(a, before[name]) for name, a in params.flatten(p).items()), "p itself stays"
+    with pytest.raises(ValueError, match="fits a matrix that has an adapter too"):
+        lora.init(p, [one], 2, np.random.default_rng(0), whole=[one])
+    with pytest.raises(ValueError, match="fits no parameter"):
+        lora.init(p, [one], 2, np.random.default_rng(0), whole="nothing")

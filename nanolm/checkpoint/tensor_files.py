@@ -72,7 +72,11 @@ def shards(index):
         if not (index.parent / file).is_file():
             raise FileNotFoundError(f"{index} names the file {file!r}, but there is none beside it. The download may be "
                                     f"incomplete.")
-        found |= safetensors(index.parent / file)
+        for name, a in safetensors(index.parent / file).items():
+            if name in found:
+                raise ValueError(f"{index.parent / file} holds the tensor {fitting.shown(name)}, which another file of {index} holds "
+                                 f"too. Which one is meant cannot be known.")
+            found[name] = a
     missing = sorted(set(where) - set(found))
     if missing:
         raise ValueError(f"{index} promises the tensor {fitting.shown(missing[0])} in {where[missing[0]]!r}, but it is not "
@@ -90,8 +94,18 @@ def pickled(path):
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:                          # pickle.UnpicklingError, and whatever a damaged file causes
-        raise ValueError(f"{path} was not read: it holds more than tensors, or is damaged "
-                         f"({str(error).partition(chr(10))[0]}).") from error
-    if not isinstance(tensors, dict) or not all(torch.is_tensor(t) for t in tensors.values()):
-        raise ValueError(f"{path} does not hold a table of tensors.")
-    return {name: (t.float() if t.dtype in (torch.bfloat16, torch.float16) else t).numpy() for name, t in tensors.items()}
+        raise ValueError(f"{path} was not read: it holds more than tensors, or is damaged. Ask for the same model as "
+                         f"model.safetensors.") from error
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) and torch.is_tensor(t) for name, t in tensors.items()):
+        raise ValueError(f"{path} does not hold a table of tensors by their names.")
+    return {name: unwrapped(t, name, path, torch) for name, t in tensors.items()}
+
+
+def unwrapped(t, name, path, torch):
+    """Return PyTorch's tensor as an array. Raises ValueError for a kind that NumPy does not have: sparse, quantised, float8."""
+    try:
+        t = t.detach().resolve_conj().resolve_neg()
+        return (t.float() if t.dtype in (torch.bfloat16, torch.float16) else t).numpy()
+    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
+        raise ValueError(f"the tensor {name!r} of {path} is of a kind that nanolm does not read ({t.dtype}, {t.layout}). It reads "
+                         f"plain ones of float16, bfloat16, float32 and float64.") from error

@@ -34,8 +34,13 @@ def command(model, system, tokens, temperature, top_p, repetition_penalty, seed,
     import numpy as np
 
     from nanolm import kernels
-    from nanolm.generation import conversation
+    from nanolm.generation import conversation, sampling
     from nanolm.text import chat
+    for option, value in (("temperature", temperature), ("top_p", top_p), ("repetition_penalty", repetition_penalty)):
+        try:
+            sampling.check(**{option: value})
+        except (ValueError, TypeError) as error:
+            raise click.BadParameter(str(error), param_hint="--" + option.replace("_", "-")) from error
     note = (lambda words: None) if quiet else lambda words: click.echo(words, err=True)
     kernels.use(kernels.choose())
     kernels.warm_up(not quiet)

@@ -1,4 +1,5 @@
 """`nanolm search`: find passages in your own files by what they mean, with a small BERT computed in NumPy on this machine."""
+import codecs
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,10 @@ def command(question, paths, top, model, index, encoding, quiet):
     Reads text of any kind, of .ipynb the cells. The first search of a file is slow, later ones take about a second: the
     vectors are kept in the index. No text leaves this machine.
     """
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError as error:
+        raise click.BadParameter(f"{encoding!r} is no encoding that Python knows.", param_hint="--encoding") from error
     from nanolm import cli, files
     from nanolm.generation import console, search
     begun, notes = time.perf_counter(), []

@@ -57,7 +57,10 @@ def rows(model, config, batch_size=1, n_tokens=None):
 
 def shapes(model, config):
     """Return the shape of every parameter that the model's forward uses, a nested dict."""
-    return {"bert": bert.shapes(config)} if model is bert else model.shapes(config)
+    if model is not bert:
+        return model.shapes(config)
+    pooler = {"pooler": bert.dense(config.n_embd, config.n_embd)} if config.pooler else {}
+    return {"bert": bert.shapes(config), **pooler}
 
 
 def layer_of(name):

@@ -45,6 +45,9 @@ def tokenizer_json(path):
     _expect("normalizer's clean_text", normalizer["clean_text"], True)
     _expect("normalizer's handle_chinese_chars", normalizer["handle_chinese_chars"], True)
     _expect("pre_tokenizer's type", content["pre_tokenizer"]["type"], "BertPreTokenizer")
+    for entry in added:
+        for name in ("single_word", "lstrip", "rstrip"):                    # they change where it is found in a text
+            _expect(f"{name} of the added token {entry['content']!a}", bool(entry.get(name)), False)
     vocabulary = {**model["vocab"], **{entry["content"]: entry["id"] for entry in added}}
     tokens = sorted(vocabulary, key=vocabulary.get)
     for place, token in enumerate(tokens):

@@ -29,10 +29,11 @@ from nanolm import params as parameters
 A, B = ".lora_a", ".lora_b"
 
 
-def init(p, patterns, rank, rng):
+def init(p, patterns, rank, rng, whole=()):
     """Return fresh adapters for every matrix of p whose dotted name fits one of `patterns` ("h.*.attn.*.weight").
 
-    A is normal with standard deviation 1 / sqrt(rank), B zero; both of W's dtype. rng: a numpy.random.Generator.
+    A is normal with standard deviation 1 / sqrt(rank), B zero; both of W's dtype. rng: a numpy.random.Generator. whole: patterns
+    of parameters that learn as they are, beside the adapters: a new head, say ("classifier.*"); a copy of each is among them.
     Raises ValueError if rank is below 1 or no smaller than a side of a matrix, or if a pattern fits no matrix; TypeError if rng
     is no Generator.
     """
@@ -54,6 +55,12 @@ def init(p, patterns, rank, rng):
                              f"{rank!r}, and {name} is {w.shape}.")
         adapters[name + A] = (rng.standard_normal((w.shape[0], rank)) / rank**0.5).astype(w.dtype)
         adapters[name + B] = np.zeros((rank, w.shape[1]), w.dtype)
+    for pattern in [whole] if isinstance(whole, str) else whole:
+        fitting = {name: w.copy() for name, w in parameters.flatten(p).items() if fnmatchcase(name, pattern)}
+        if not fitting or any(name in found for name in fitting):
+            why = "a matrix that has an adapter too" if fitting else "no parameter"
+            raise ValueError(f"the pattern {pattern!r} in whole fits {why}.")
+        adapters |= fitting
     return adapters
 
 
@@ -62,15 +69,23 @@ def names(adapters):
     return [name.removesuffix(A) for name in adapters if name.endswith(A)]
 
 
+def wholes(adapters):
+    """Return the names of the parameters that learn as they are."""
+    return [name for name in adapters if not name.endswith((A, B))]
+
+
 def merged(p, adapters, alpha=16.0):
     """Return parameters with W' for W, (Q1); all arrays without adapters are shared with p, and p is not changed.
 
     Merged once and for all, they are a model like any other: as fast as before, to be saved as before.
     """
     flat = dict(parameters.flatten(p))
-    for name in names(adapters):
+    for name in [*names(adapters), *wholes(adapters)]:
         if name not in flat:
             raise ValueError(f"the adapters are for a matrix {name!r}, which p does not have. They belong to another model.")
+    for name in wholes(adapters):
+        flat[name] = adapters[name]
+    for name in names(adapters):
         a, b = adapters[name + A], adapters[name + B]
         flat[name] = flat[name] + (float(alpha) / a.shape[1]) * (a @ b)         # (Q1)
     return parameters.unflatten(flat)
@@ -78,7 +93,8 @@ def merged(p, adapters, alpha=16.0):
 
 def backward(dp, adapters, alpha=16.0):
     """Return the gradients of the adapters, a flat dict with their names, from dp, the gradients by the merged parameters."""
-    flat, gradients = parameters.flatten(dp), {}
+    flat = parameters.flatten(dp)
+    gradients = {name: flat[name] for name in wholes(adapters)}
     for name in names(adapters):
         a, b, dw = adapters[name + A], adapters[name + B], flat[name]
         s = float(alpha) / a.shape[1]

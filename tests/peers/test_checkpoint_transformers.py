@@ -98,3 +98,17 @@ def test_the_saved_config_holds_what_theirs_does(tmp_path):
     checkpoint.save(tmp_path / "mine", model, model.init(config, np.random.default_rng(0)), config)
     assert json.loads((tmp_path / "mine" / "config.json").read_text())["attn_pdrop"] == 0.1
     assert transformers.AutoConfig.from_pretrained(tmp_path / "mine").layer_norm_epsilon == 1e-4
+
+
+def test_pickled_tensors_of_odd_kinds_are_read_or_named(tmp_path):
+    from nanolm.checkpoint import tensor_files
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"a": torch.nn.Parameter(torch.ones(2))}, path)
+    assert tensor_files.pickled(path)["a"].tolist() == [1, 1]
+    for t in (torch.ones(2).to(torch.float8_e4m3fn), torch.eye(2).to_sparse(), torch.ones(2, device="meta")):
+        torch.save({"odd": t}, path)
+        with pytest.raises(ValueError, match="the tensor 'odd' of .*pytorch_model.bin is of a kind|was not read"):
+            tensor_files.pickled(path)
+    torch.save({3: torch.ones(2)}, path)
+    with pytest.raises(ValueError, match="does not hold a table of tensors"):
+        tensor_files.pickled(path)
