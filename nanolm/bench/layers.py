@@ -10,7 +10,8 @@ these counts (WORK) place a kernel in the roofline picture and mean little beyon
 
     bytes       every array that goes in or comes out, once. What is read again from the caches is not counted
     roofline    GFLOP/s attained over operations a byte. Ceilings: the machine's product rate (flat; NumPy's BLAS or our own
-                product, whichever is faster), and its bandwidth times the operations a byte (slope). What stays in the caches may pass the memory's slope, up to the caches'
+                product, whichever is faster), and its bandwidth times the operations a byte (slope). What stays in the caches
+                may pass the memory's slope, up to the caches'
 
 Tested    tests/test_bench.py.
 """

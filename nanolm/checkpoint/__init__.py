@@ -82,11 +82,11 @@ def finished(loaded):
     """Return loaded; a word on standard error if its weights hold what no training ends with, or its tokenizer does not fit."""
     rows, known = loaded.config.vocab_size, loaded.tokenizer.vocab_size if loaded.tokenizer is not None else None
     if known is not None and known > rows:
-        raise ValueError(f"the tokenizer beside {loaded.source} has {known:,} tokens, but the model's table has {rows:,} rows: they do "
-                         f"not belong together.")
+        raise ValueError(f"the tokenizer beside {loaded.source} has {known:,} tokens, but the model's table has {rows:,} rows: "
+                         f"they do not belong together.")
     if known is not None and known < 0.9 * rows:        # a few rows more than tokens are usual: 50,304 for 50,257
-        print(f"{loaded.source} was read, but its tokenizer knows {known:,} tokens of the table's {rows:,} rows. Is the vocabulary's "
-              f"file truncated?", file=sys.stderr)
+        print(f"{loaded.source} was read, but its tokenizer knows {known:,} tokens of the table's {rows:,} rows. Is the "
+              f"vocabulary's file truncated?", file=sys.stderr)
     broken = fitting.not_finite(loaded.p)
     if broken:
         print(f"{loaded.source} was read, but {len(broken)} of its tensors hold NaN or infinite numbers, first {broken[0]!r}: "

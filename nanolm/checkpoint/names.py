@@ -25,8 +25,8 @@ def find(path_or_name):
     Raises FileNotFoundError with a sentence that says where was looked; of a name on the hub ImportError or OSError.
     """
     if not str(path_or_name).strip():
-        raise FileNotFoundError("the name of the model is empty. Name a folder, a GGUF file, an installed package or a model on the "
-                                "hub.")
+        raise FileNotFoundError("the name of the model is empty. Name a folder, a GGUF file, an installed package or a model "
+                                "on the hub.")
     path = Path(path_or_name)
     if path.exists():
         return path

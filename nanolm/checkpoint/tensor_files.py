@@ -74,8 +74,8 @@ def shards(index):
                                     f"incomplete.")
         for name, a in safetensors(index.parent / file).items():
             if name in found:
-                raise ValueError(f"{index.parent / file} holds the tensor {fitting.shown(name)}, which another file of {index} holds "
-                                 f"too. Which one is meant cannot be known.")
+                raise ValueError(f"{index.parent / file} holds the tensor {fitting.shown(name)}, which another file of {index} "
+                                 f"holds too. Which one is meant cannot be known.")
             found[name] = a
     missing = sorted(set(where) - set(found))
     if missing:
@@ -107,5 +107,5 @@ def unwrapped(t, name, path, torch):
         t = t.detach().resolve_conj().resolve_neg()
         return (t.float() if t.dtype in (torch.bfloat16, torch.float16) else t).numpy()
     except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
-        raise ValueError(f"the tensor {name!r} of {path} is of a kind that nanolm does not read ({t.dtype}, {t.layout}). It reads "
-                         f"plain ones of float16, bfloat16, float32 and float64.") from error
+        raise ValueError(f"the tensor {name!r} of {path} is of a kind that nanolm does not read ({t.dtype}, {t.layout}). It "
+                         f"reads plain ones of float16, bfloat16, float32 and float64.") from error
