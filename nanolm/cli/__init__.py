@@ -4,7 +4,9 @@
     chat       talk to a published assistant               search     find passages in your own files by meaning
     eval       measure a trained model                     gradcheck  prove every gradient
     info       parameters, FLOPs, memory of a model        data       the corpora
-    bench      how fast it is, beside others
+    bench      how fast it is, beside others               exercises  what there is to write; hints
+    check      grade your answers                          grade      grade a whole class
+    release    make the students' copies
 
 Arguments are parsed by click, which also ends us, with status 1 and no word, when nobody reads our output any more
 (`nanolm data show pydocs | head`). What goes wrong through the user's input is said in one sentence on stderr, with exit
@@ -27,6 +29,10 @@ COMMANDS = {
     "search": "Search your own files by meaning.",
     "eval": "Measure a trained model beside the baselines.",
     "gradcheck": "Prove the gradients of every layer and model.",
+    "exercises": "List the exercises, and what is done; hints.",
+    "check": "Grade your answers to exercises, and say what went wrong.",
+    "grade": "Grade a whole class.",
+    "release": "Make the students' copies of the exercises.",
     "info": "Parameters, FLOPs and memory of a model, layer by layer.",
     "data": "List or show the corpora.",
     "bench": "Measure the speed, beside PyTorch and the machine's limits.",
