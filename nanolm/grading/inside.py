@@ -187,10 +187,12 @@ def in_words(seen, first):
     for i, (one, label) in enumerate(zip(first, labels)):
         begin = f"{label} is {'the first that goes wrong' if i == 0 else 'wrong too, on a way of its own'}"
         where = f"your {one.thing.name}, line {one.thing.line}" if one.thing.name else f"in line {one.thing.line} of your code"
-        end = f"With the true numbers in its place {', '.join(one.healed)} come{'s' * (len(one.healed) == 1)} out right." \
-            if one.healed else ""
+        healed = [name for name in one.healed if name != one.step.name]     # that it comes out right itself says nothing
+        end = f"With the true numbers in its place {', '.join(healed)} come{'s' * (len(healed) == 1)} out right." if healed else ""
         if one.instead is not None:
-            words.append(f"{begin}: the numbers of {one.instead.step.name} stand in its place as they are ({where}). {end}")
+            other = one.instead.step.name
+            other = other[0].lower() + other[1:] if other.startswith("The ") else other
+            words.append(f"{begin}: the numbers of {other} stand in its place as they are ({where}). {end}")
         else:
             words.append(f"{begin} ({where}). {sign_of(one)}{end}".rstrip())
     return words
