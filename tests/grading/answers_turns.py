@@ -257,7 +257,7 @@ def repeated(x, base=10000.0, offset=0, scaling=None):
     return x * np.cos(angle) + np.concatenate([-x[..., D // 2:], x[..., :D // 2]], axis=-1) * np.sin(angle)
 
 
-@wrong("rotary.forward", "length_changed")
+@wrong("rotary.forward", "length_changed", "first_half_sign")
 def sign_lost_on_the_way(x, base=10000.0, offset=0, scaling=None):
     T, D = x.shape[-2:]
     angle = np.tile(np.outer(np.arange(T) + offset, 1.0 / base ** (np.arange(0, D, 2) / D)), 2)
