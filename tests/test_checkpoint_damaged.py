@@ -40,7 +40,7 @@ def refused(folder, words="", error=(ValueError, FileNotFoundError)):
     """Loading ends in one sentence that names a file of the folder, and allocates little."""
     tracemalloc.start()
     try:
-        with pytest.raises(error, match=words) as caught:
+        with pytest.raises(error, match=words or None) as caught:
             checkpoint.load(folder)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
