@@ -24,7 +24,7 @@ def share_is(got, of, expected, what):
 
 
 def check_rule(rule):
-    """Assert by statistics that rule(ids, vocab_size, mask_id, special, rng) is (X1) and (X2)."""
+    """Assert by statistics that rule(ids, vocab_size, mask_id, special, rng) is (MK1) and (MK2)."""
     ids = texts()
     before = ids.copy()
     inputs, targets = rule(ids, V, MASK, SPECIAL, np.random.default_rng(1))

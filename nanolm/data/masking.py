@@ -1,10 +1,10 @@
 """BERT's masking: hide some tokens of a text, for the model to guess them.
 
-    15 % of the tokens are chosen, never [CLS], [SEP] or padding. Of those that are chosen                       (X1)
+    15 % of the tokens are chosen, never [CLS], [SEP] or padding. Of those that are chosen                      (MK1)
         80 %   become [MASK]
         10 %   become a random token of the vocabulary
         10 %   stay what they are
-    targets: the token that stood there, where one was chosen; -100, which does not count, everywhere else       (X2)
+    targets: the token that stood there, where one was chosen; -100, which does not count, everywhere else      (MK2)
 
 Why not [MASK] always: there is no [MASK] in the texts on which the model is used later. As any token may have been
 replaced by another, the model must keep a good picture of every one of them, not of the [MASK] tokens alone.
@@ -22,7 +22,7 @@ IGNORE = -100
 
 
 def masked(ids, vocab_size, mask_id, special, rng, tokens=None, share=0.15):
-    """Return inputs and targets, arrays of integers shaped like ids, by (X1) and (X2). ids is not changed.
+    """Return inputs and targets, arrays of integers shaped like ids, by (MK1) and (MK2). ids is not changed.
 
     ids      integers of any shape, 0 <= id < vocab_size
     mask_id  the id of [MASK]

@@ -10,7 +10,7 @@ to go on after "a nice" be so unlikely that "a dog barks" beats them all. Trying
 
 A longer text has a smaller product of probabilities, so texts of different lengths are compared by
 
-    score = s / lp(t),    lp(t) = ((5 + t) / 6)^a,    t tokens made (stop_id counts), a >= 0 the length penalty     (B1)
+    score = s / lp(t),    lp(t) = ((5 + t) / 6)^a,    t tokens made (stop_id counts), a >= 0 the length penalty    (BM1)
 
 a = 0 compares plain log-probabilities, and so favours short texts; 0.6 to 1 is usual in translation. Without stop_id
 all texts have n tokens, and a changes nothing. When to stop: s can only fall and lp only rise, up to lp(n), so a live
@@ -34,7 +34,7 @@ from nanolm.generation import sampling, window
 class Hypothesis:
     ids: tuple                  # the tokens made, without the prompt; the last is stop_id if it ended by itself
     log_probability: float      # nats, s above: the sum over ids
-    score: float                # s / lp(len(ids)), (B1)
+    score: float                # s / lp(len(ids)), (BM1)
 
 
 def search(p, config, ids, n, beam_width=4, length_penalty=0.0, stop_id=None, policy="slide", use_cache=True,

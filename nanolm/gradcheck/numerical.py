@@ -6,18 +6,18 @@ With v one-hot that is one column of the Jacobian; with v random it is one test 
 Central differences. Taylor's series on both sides, all derivatives along v:
     f(x + hv) = f + h f' + h^2/2 f'' + h^3/6 f''' + ...
     f(x - hv) = f - h f' + h^2/2 f'' - h^3/6 f''' + ...
-    (f(x + hv) - f(x - hv)) / 2h = f' + h^2/6 f''' + O(h^4)                                             (N1)
+    (f(x + hv) - f(x - hv)) / 2h = f' + h^2/6 f''' + O(h^4)                                            (ND1)
   Truncation shrinks like h^2; rounding, eps |f| / h with eps = 1.1e-16, grows like 1/h. At h = 1e-4 and 1e-5 the
   first is 1e-9 and 1e-11, the second 1e-12 and 1e-11: both are small, and both steps tell the same story. In float32
   eps = 6e-8, and rounding at 1e-5 is 0.6 %: hence float64. Two steps together cancel the h^2 term (Richardson):
-    f' = (100 D(h/10) - D(h)) / 99 + O(h^4)                                                             (N2)
+    f' = (100 D(h/10) - D(h)) / 99 + O(h^4)                                                            (ND2)
 
 The complex step. Go along the imaginary axis instead, where an analytic f obeys the same series:
-    f(x + ihv) = f + ih f' - h^2/2 f'' - ...    so    Im f(x + ihv) / h = f' + O(h^2)                   (N3)
+    f(x + ihv) = f + ih f' - h^2/2 f'' - ...    so    Im f(x + ihv) / h = f' + O(h^2)                  (ND3)
   Nothing is subtracted, so nothing is rounded away, and h may be 1e-30: the result is exact to the last digits.
 
 x, v of one shape; y any shape; h has the unit of x.
-Source    Squire and Trapp 1998, SIAM Review 40(1), 110-112 (N3). Richardson 1911, Phil. Trans. A 210 (N2).
+Source    Squire and Trapp 1998, SIAM Review 40(1), 110-112 (ND3). Richardson 1911, Phil. Trans. A 210 (ND2).
 Derived   notebooks/00_gradients.ipynb.   Tested  tests/gradcheck/test_numerical.py.
 """
 import warnings
@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 STEP = 1e-4                 # h of the central differences; the second step is h/10
-COMPLEX_STEP = 1e-30        # h of (N3): h^2 = 1e-60 vanishes beside 1, yet is far above the smallest float64, 1e-308
+COMPLEX_STEP = 1e-30        # h of (ND3): h^2 = 1e-60 vanishes beside 1, yet is far above the smallest float64, 1e-308
 
 
 class NotAnalytic(Exception):
@@ -36,15 +36,15 @@ class NotAnalytic(Exception):
 class Central(NamedTuple):
     """What four evaluations of f along v say; every field has the shape of y."""
 
-    at_h: np.ndarray        # (N1) with h
-    at_h10: np.ndarray      # (N1) with h/10
+    at_h: np.ndarray        # (ND1) with h
+    at_h10: np.ndarray      # (ND1) with h/10
     left: np.ndarray        # slope of the last step h/10 before x; differs from `right` at a corner, as of ReLU at 0
     right: np.ndarray       # slope of the first step h/10 after x
     corner: bool            # left and right differ, and differ as much at h/10 as at h: f has no derivative here
 
 
 def complex_step(f, x, v):
-    """Return the derivative of f at x along v by (N3), shaped like y. Raises NotAnalytic if f cannot carry it."""
+    """Return the derivative of f at x along v by (ND3), shaped like y. Raises NotAnalytic if f cannot carry it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)      # "discarding the imaginary part"
         try:
@@ -60,7 +60,7 @@ def complex_step(f, x, v):
 
 
 def central(f, x, v, h=STEP):
-    """Return the derivative of f at x along v by (N1), shaped like y: two calls of f."""
+    """Return the derivative of f at x along v by (ND1), shaped like y: two calls of f."""
     return (f(x + h * v) - f(x - h * v)) / (2 * h)
 
 
@@ -123,7 +123,7 @@ def in_float32(f, x, y):
 
 
 def extrapolate(at_h, at_h10):
-    """Return the better value of (N2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
+    """Return the better value of (ND2); where the two differ by more than 1e-4 of the largest, at_h10 itself.
 
     So large a difference is not the h^2 term: f has a corner between x + h/10 and x + h, and only h/10 stays clear of
     it.
@@ -133,7 +133,7 @@ def extrapolate(at_h, at_h10):
 
 
 def doubt(at_h, at_h10):
-    """Return how much the best of two steps may still be off: what (N2) corrected, or all of it where (N2) does not hold."""
+    """Return how much the best of two steps may still be off: what (ND2) corrected, or all of it where (ND2) does not hold."""
     better = extrapolate(at_h, at_h10)
     return np.where(better == at_h10, at_h - at_h10, better - at_h10)
 

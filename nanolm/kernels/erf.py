@@ -1,11 +1,11 @@
 """The share of the normal numbers below x, and their density at x, sixteen at a time: what GELU's erf form needs.
 
-    Phi(x) = erfc(-x / sqrt 2) / 2,     phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the derivative of Phi                (D1)
+    Phi(x) = erfc(-x / sqrt 2) / 2,     phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the derivative of Phi               (PH1)
 
 The C library has erfc for one number; a call for each number is what a kernel cannot afford (exp.py). The plain layer
 (layers/erf.py) has a formula without a call, for z = |x| / sqrt 2:
 
-    erfc(z) = exp(-z^2) P(u),     t = 1 / (1 + z / 2),     u = 1 ... -1 while t falls from 1 to 1/4               (D2)
+    erfc(z) = exp(-z^2) P(u),     t = 1 / (1 + z / 2),     u = 1 ... -1 while t falls from 1 to 1/4              (PH2)
 
 with a polynomial P. And exp(-z^2) is exp(-x^2 / 2), which phi needs too: one exponential, one division and one polynomial
 give both. Our exponential is 0 below 1e-20, so beyond |x| = 9.6 Phi is 0 or 1 and phi is 0.
@@ -30,7 +30,7 @@ from nanolm.layers import erf as layer
 
 
 def numbers(name):
-    """Return (the coefficients of the powers of u), (all other numbers of (D1) and (D2)), of this precision."""
+    """Return (the coefficients of the powers of u), (all other numbers of (PH1) and (PH2)), of this precision."""
     real, T_MIN = np.dtype(name).type, layer.T_MIN
     others = (1.0, 0.5, 1 / math.sqrt(2), 1 / math.sqrt(2 * math.pi), T_MIN, 2 / (1 - T_MIN))
     return tuple(real(c) for c in chebyshev.cheb2poly(layer.COEFFICIENTS[name])), tuple(real(c) for c in others)
@@ -55,7 +55,7 @@ def share_and_density(x, powers, others):
     for i in range(len(powers) - 2, -1, -1):
         P = P * u + powers[i]
     e = exp(-half * (x * x))
-    tail = half * (e * P)                                                   # erfc(|x| / sqrt 2) / 2, (D2)
+    tail = half * (e * P)                                                   # erfc(|x| / sqrt 2) / 2, (PH2)
     return (tail if x < 0 else one - tail), e * over_root                   # a NaN is in e
 
 

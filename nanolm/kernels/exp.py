@@ -3,7 +3,7 @@
 A kernel that calls math.exp calls a function of the C library for each number: 2.7 ns each. A formula of additions and
 multiplications, without a call and without a branch, is one that LLVM turns into wide instructions: 0.2 ns.
 
-    exp(x) = 2^n exp(r),     n = round(x / ln 2),     r = x - n ln 2,     |r| <= ln 2 / 2 = 0.35               (E1)
+    exp(x) = 2^n exp(r),     n = round(x / ln 2),     r = x - n ln 2,     |r| <= ln 2 / 2 = 0.35              (EX1)
 
     exp(r)   a polynomial of degree 6, off by less than 1e-7 relative: as good as float32 can say
     round    t = x / ln 2 + 1.5 * 2^23: a float32 of this size has no digits behind the point, so the addition itself
@@ -45,7 +45,7 @@ def exp(x):
 
 @compiled(fastmath={"contract"})                        # a product and a sum in one instruction: a third faster, rounded once
 def exp32(x):
-    """Return e^x for one float32, (E1)."""
+    """Return e^x for one float32, (EX1)."""
     t = x * LOG2E + ROUND
     n = t - ROUND
     r = x - n * LN2_HIGH - n * LN2_LOW

@@ -1,6 +1,6 @@
 """The MLP, fast: its first bias and its GELU in one pass, and one array less to keep.
 
-    u = x W_fc + b_fc,     h = gelu(u),     y = h W_proj + b_proj                                                 (F1)
+    u = x W_fc + b_fc,     h = gelu(u),     y = h W_proj + b_proj                                                (MF1)
 
 The product is written without its bias; the pass that computes the GELU adds it (gelu.bias_forward). On the way back one
 pass turns dh into du, in its own array, and sums db_fc. Kept: x, u and h; not the share h / u, which is computed again.

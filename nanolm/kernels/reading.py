@@ -4,7 +4,7 @@ Choosing the next token of one text needs two operations for each weight, but th
 a token for GPT-2 small. So nothing counts but reading, and reading wants long straight runs. A weight is (in, out), and
 x @ weight is the sum of its rows, each times one number:
 
-    y = x_0 weight[0] + x_1 weight[1] + ...             eight rows at a time, y stays in the nearest cache       (R1)
+    y = x_0 weight[0] + x_1 weight[1] + ...             eight rows at a time, y stays in the nearest cache      (RD1)
 
 which goes straight down the matrix where it is: no turned copy, no second 0.5 GB. wte is (V, C), so the head is its other
 form, one dot product a row.
@@ -24,7 +24,7 @@ TILE = 512                                              # columns
 
 @compiled(fastmath=SUMS)
 def times(weights, at, step, x, start, n, y):
-    """Write y (N, O) = x[:, start:start + n] @ the n x O matrix that begins at `at`, its rows `step` numbers apart. (R1)"""
+    """Write y (N, O) = x[:, start:start + n] @ the n x O matrix that begins at `at`, its rows `step` numbers apart. (RD1)"""
     N, O = y.shape
     real = y.dtype.type
     for r in range(N):

@@ -1,7 +1,7 @@
 """Grouped-query attention with rotary positions: H heads of queries share G heads of keys and values.
 
-    q = x W_q, H heads;   k = x W_k,   v = x W_v, G heads each;   head h uses the keys and values of group h // (H / G)   (G1)
-    q, k are turned by their positions (rotary.py);   y = concatenated heads W_o                                         (G2)
+    q = x W_q, H heads;   k = x W_k,   v = x W_v, G heads each;   head h uses the keys and values of group h // (H / G)  (GQ1)
+    q, k are turned by their positions (rotary.py);   y = concatenated heads W_o                                        (GQ2)
 
     x, y (B, T, C)     q (B, H, T, D)     k, v (B, G, T, D)
     p = {"q_proj": {"weight" (C, H D)}, "k_proj": {(C, G D)}, "v_proj": {(C, G D)}, "o_proj": {(H D, C)}}, no biases
@@ -11,7 +11,7 @@ read faster and takes less room: SmolLM2 has H = 9, G = 3. G = H is multi-head a
 
 In backward a key has H / G users, and so gets the sum of their gradients:
 
-    dk_g = sum over the heads h of group g of dk_h                                                                       (G3)
+    dk_g = sum over the heads h of group g of dk_h                                                                      (GQ3)
 
 Source    Ainslie et al. 2023, arXiv:2305.13245, section 2.2.
 Tested    tests/test_grouped.py, tests/test_contract.py, tests/test_golden.py.
@@ -34,7 +34,7 @@ def forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, offset=0, scaling=
     q, c_turn = rotary.forward(q, base, offset, scaling)
     k, _ = rotary.forward(k, base, offset, scaling)                         # the same angles
     heads, c_heads = attention.forward(q, shared(k, n_head), shared(v, n_head), mask)
-    y, c_o = linear.forward(multihead.merge(heads), **p["o_proj"])          # (G2)
+    y, c_o = linear.forward(multihead.merge(heads), **p["o_proj"])          # (GQ2)
     return y, (n_head, n_kv_head, c_q, c_k, c_v, c_turn, c_heads, c_o)
 
 
@@ -43,7 +43,7 @@ def backward(dy, cache):
     n_head, n_kv_head, c_q, c_k, c_v, c_turn, c_heads, c_o = cache
     dmerged, dweight_o, _ = linear.backward(dy, c_o)                        # y = linear(merge(heads), o_proj)
     dq, dk, dv = attention.backward(multihead.split(dmerged, n_head), c_heads)# heads = attention(q, shared(k), shared(v))
-    dk, dv = summed(dk, n_kv_head), summed(dv, n_kv_head)                   # k and v were shared: (G3)
+    dk, dv = summed(dk, n_kv_head), summed(dv, n_kv_head)                   # k and v were shared: (GQ3)
     dq, dk = rotary.backward(dq, c_turn), rotary.backward(dk, c_turn)       # q = rotary(q), k = rotary(k)
     dx_q, dweight_q, _ = linear.backward(multihead.merge(dq), c_q)          # q = linear(x, q_proj)
     dx_k, dweight_k, _ = linear.backward(multihead.merge(dk), c_k)          # k = linear(x, k_proj)
@@ -54,12 +54,12 @@ def backward(dy, cache):
 
 
 def shared(kv, n_head):
-    """Return kv (B, G, S, D) with each head repeated for the H / G heads that use it: (B, H, S, D), (G1)."""
+    """Return kv (B, G, S, D) with each head repeated for the H / G heads that use it: (B, H, S, D), (GQ1)."""
     return np.repeat(kv, n_head // kv.shape[1], axis=1)
 
 
 def summed(d, n_kv_head):
-    """Return d (B, H, S, D) summed over the heads of each group: (B, G, S, D), the backward of shared, (G3)."""
+    """Return d (B, H, S, D) summed over the heads of each group: (B, G, S, D), the backward of shared, (GQ3)."""
     B, H, S, D = d.shape
     return d.reshape(B, n_kv_head, H // n_kv_head, S, D).sum(axis=2)
 

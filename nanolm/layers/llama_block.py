@@ -1,6 +1,6 @@
 """Llama's block: block.py's pre-norm form with other parts. Tokens talk, then each thinks alone; both are added to x.
 
-    x = x + grouped(rmsnorm(x)),     x = x + swiglu(rmsnorm(x))                                                   (K1)
+    x = x + grouped(rmsnorm(x)),     x = x + swiglu(rmsnorm(x))                                                  (LB1)
 
     x, y (B, T, C)     p = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}: rmsnorm, grouped, rmsnorm,
     swiglu. The names are those of the published tensors; "post_attention_layernorm" stands after the attention, but norms

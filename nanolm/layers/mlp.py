@@ -1,6 +1,6 @@
 """The MLP of a block: widen each token's vector, bend it, narrow it again. Tokens never see each other here.
 
-    h = gelu(x W_fc + b_fc),     y = h W_proj + b_proj      or relu, as in the first Transformer                  (F1)
+    h = gelu(x W_fc + b_fc),     y = h W_proj + b_proj      or relu, as in the first Transformer                 (MF1)
 
     x, y (..., C)     h (..., F), mostly F = 4 C     p = {"c_fc": {"weight" (C, F), "bias"}, "c_proj": {(F, C), ...}}
 

@@ -1,12 +1,12 @@
 """Tanh, the hyperbolic tangent: an S-shaped bend that squeezes every number into -1 ... 1.
 
-    y = tanh x = (e^x - e^-x) / (e^x + e^-x)                                                                      (H1)
+    y = tanh x = (e^x - e^-x) / (e^x + e^-x)                                                                      (T1)
 
     x, y (..., C), no units.   y is about x near 0, and flat where |x| is above 3.
 
-Backward, from (H1) by the quotient rule. The derivative is a function of the answer alone, so the answer is what is kept:
+Backward, from (T1) by the quotient rule. The derivative is a function of the answer alone, so the answer is what is kept:
 
-    dy/dx = 1 - y^2                                                                                               (H2)
+    dy/dx = 1 - y^2                                                                                               (T2)
 
 Source    BERT's pooler: Devlin et al. 2018, arXiv:1810.04805, and its published code.
 Tested    tests/test_bert.py, tests/test_contract.py, tests/test_golden.py.
@@ -23,11 +23,11 @@ def forward(x):
     """
     check.floats(x=x)
     check.dimensions("x", x, 1, "(..., C)")
-    y = np.tanh(x)                                                          # (H1)
+    y = np.tanh(x)                                                          # (T1)
     return y, (y,)
 
 
 def backward(dy, cache):
     """Return dx, shaped like x."""
     (y,) = cache
-    return dy * (1 - y * y)                                                 # y = tanh(x), (H2)
+    return dy * (1 - y * y)                                                 # y = tanh(x), (T2)

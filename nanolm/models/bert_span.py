@@ -1,7 +1,7 @@
 """BERT with a head that answers a question by pointing: which tokens of the text are the answer's first and last?
 
     start_t, end_t = bert(ids)_t W + b                (B, T) each   two scores a token; -inf at padding
-    loss = (cross-entropy(start, first) + cross-entropy(end, last)) / 2                                           (Q1)
+    loss = (cross-entropy(start, first) + cross-entropy(end, last)) / 2                                          (SP1)
 
     p = {"bert", "span" {"weight" (C, 2), "bias" (2,)}}, no pooler whatever config says
 
@@ -11,7 +11,7 @@ targets (B, 2) are the places of the answer's first and last token; -100 does no
 An answer cannot lie in the padding, so padding scores -inf: its share is exactly zero. The published code lets padding
 compete; its loss is a little larger for texts that were padded, and the same for the others.
 
-Source    Devlin et al. 2018, arXiv:1810.04805, section 4.2; (Q1), the half too, as in its published code.
+Source    Devlin et al. 2018, arXiv:1810.04805, section 4.2; (SP1), the half too, as in its published code.
 Tested    tests/test_bert.py, tests/peers/test_bert_transformers.py.
 """
 import numpy as np
@@ -31,7 +31,7 @@ def init(config, rng, dtype=np.float32):
 
 
 def forward(p, ids, targets, config, segments=None, mask=None, rng=None):
-    """Return loss (Q1), nats, and the cache. targets (B, 2): places. For the rest and the errors see bert.forward."""
+    """Return loss (SP1), nats, and the cache. targets (B, 2): places. For the rest and the errors see bert.forward."""
     z, c_trunk = trunk(p, ids, config, segments, mask, rng)
     check_places(targets, ids, mask)
     loss_start, c_start = cross_entropy.forward(z[..., 0], targets[:, 0])
@@ -43,7 +43,7 @@ def forward(p, ids, targets, config, segments=None, mask=None, rng=None):
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     c_bert, c_head, c_start, c_end = cache
-    dstart, dend = cross_entropy.backward(0.5, c_start), cross_entropy.backward(0.5, c_end)         # (Q1)
+    dstart, dend = cross_entropy.backward(0.5, c_start), cross_entropy.backward(0.5, c_end)         # (SP1)
     dz = np.stack([dstart, dend], axis=-1)                                  # (B, T, 2); zero at padding: its share is zero
     dx, dweight, dbias = linear.backward(dz, c_head)                        # z = linear(x, span)
     return {"bert": bert.backward(dx, c_bert), "span": {"weight": dweight, "bias": dbias}}

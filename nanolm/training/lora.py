@@ -1,11 +1,11 @@
 """LoRA: fine-tune a large matrix by a small one. The published weight stays; what is learned is a product of two thin ones.
 
-    W' = W + (alpha / r) A B            W (I, O) frozen,   A (I, r), B (r, O) learned,   r much smaller than I and O     (Q1)
+    W' = W + (alpha / r) A B            W (I, O) frozen,   A (I, r), B (r, O) learned,   r much smaller than I and O    (LR1)
 
 In the beginning B = 0, so W' = W: fine-tuning starts from exactly the published model. The gradients follow from that of W',
 which the model's backward gives anyway. With s = alpha / r, dW the gradient by W':
 
-    dA = s dW B^T,      dB = s A^T dW                                                                                    (Q2)
+    dA = s dW B^T,      dB = s A^T dW                                                                                   (LR2)
 
 (One entry, W'_io = W_io + s sum_k A_ik B_ko: so dA_ik = sum_o dW_io s B_ko, and dB_ko = sum_i s A_ik dW_io.)
 
@@ -75,7 +75,7 @@ def wholes(adapters):
 
 
 def merged(p, adapters, alpha=16.0):
-    """Return parameters with W' for W, (Q1); all arrays without adapters are shared with p, and p is not changed.
+    """Return parameters with W' for W, (LR1); all arrays without adapters are shared with p, and p is not changed.
 
     Merged once and for all, they are a model like any other: as fast as before, to be saved as before.
     """
@@ -87,7 +87,7 @@ def merged(p, adapters, alpha=16.0):
         flat[name] = adapters[name]
     for name in names(adapters):
         a, b = adapters[name + A], adapters[name + B]
-        flat[name] = flat[name] + (float(alpha) / a.shape[1]) * (a @ b)         # (Q1)
+        flat[name] = flat[name] + (float(alpha) / a.shape[1]) * (a @ b)         # (LR1)
     return parameters.unflatten(flat)
 
 
@@ -98,6 +98,6 @@ def backward(dp, adapters, alpha=16.0):
     for name in names(adapters):
         a, b, dw = adapters[name + A], adapters[name + B], flat[name]
         s = float(alpha) / a.shape[1]
-        gradients[name + A] = s * (dw @ b.T)                                    # W' = W + s a b, (Q2)
+        gradients[name + A] = s * (dw @ b.T)                                    # W' = W + s a b, (LR2)
         gradients[name + B] = s * (a.T @ dw)
     return gradients

@@ -33,7 +33,7 @@ def test_a_million_numbers():
 
 
 def test_never_falling_where_it_changes_its_power_of_two():
-    """Around the places where n of (E1) goes up by one: neighbouring floats, no step back beyond rounding."""
+    """Around the places where n of (EX1) goes up by one: neighbouring floats, no step back beyond rounding."""
     for n in range(-60, 120, 7):
         edge = np.float32((n + 0.5) * math.log(2))
         x = edge + np.arange(-2000, 2000, dtype=np.float32) * abs(np.spacing(edge))

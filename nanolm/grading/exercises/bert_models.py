@@ -198,7 +198,7 @@ def exercises(constants):
                        cases=model_cases(bert_span),
                        steps=span_steps,
                        imports="from nanolm.layers import cross_entropy, linear\nfrom nanolm.models import bert",
-                       task="Write the backward of BERT pointing at an answer, (Q1). The cache is (c_bert, c_head, c_start, "
+                       task="Write the backward of BERT pointing at an answer, (SP1). The cache is (c_bert, c_head, c_start, "
                             "c_end): of bert.forward, of linear.forward, which gave z (B, T, 2), and of the two "
                             "cross_entropy.forward, over z[..., 0] and z[..., 1]. Call their backwards. Return dp with p's keys: "
                             "bert, span (weight and bias).",

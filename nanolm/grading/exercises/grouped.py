@@ -96,7 +96,7 @@ def steps(dy, cache):
     def summed_step(step, name):
         groups = step.value[:, ::H // G]
         return Step(f"{name} summed", groups, lambda a: to_y(step.rest(grouped.shared(a, H))), after=(f"{name} of the heads",),
-                    label=f"{name} summed over the heads of each group, (G3)")
+                    label=f"{name} summed over the heads of each group, (GQ3)")
 
     def from_x(x):
         q, k, v = (multihead.split(x @ W, n) for W, n in ((W_q, H), (W_k, G), (W_v, G)))
@@ -125,21 +125,21 @@ def exercises(constants):
     return [
         build.forward(grouped, ("kv",), shared_inputs, name="shared", level=1, minutes=10, notebook="20_after_gpt2",
                       task="kv (B, G, S, D) holds the keys (or values) of G groups. Return (B, H, S, D), H = n_head: each "
-                           "group's head once for each of the H / G heads that use it, neighbours sharing one, (G1).",
+                           "group's head once for each of the H / G heads that use it, neighbours sharing one, (GQ1).",
                       mistakes=cutting.SHARED,
                       hints=("With H = 4 and G = 2 the heads are k_0, k_0, k_1, k_1: heads 0 and 1 are group 0.",
                              "np.repeat does that, np.tile does "
                              "not.", "The heads are axis 1, and each is repeated n_head // G times.")),
         build.forward(grouped, ("d",), summed_inputs, name="summed", level=1, minutes=10, notebook="20_after_gpt2",
                       task="d (B, H, S, D) holds a gradient for each of H heads. Return (B, G, S, D), G = n_kv_head: the sum "
-                           "over the H / G heads of each group, (G3). It is the backward of shared.",
+                           "over the H / G heads of each group, (GQ3). It is the backward of shared.",
                       mistakes=cutting.SUMMED,
                       hints=("A key with H / G users gets the sum of their gradients.",
                              "Give the users of a group an axis of their own: (B, G, H / G, S, D). Neighbours belong to a group, "
                              "so G comes first.", "Then sum over axis 2.")),
         build.forward(grouped, ("y",), forward_inputs, level=3, minutes=40, notebook="20_after_gpt2", imports=IMPORTS,
                       cases=forward_cases,
-                      task="Write the forward of grouped-query attention, (G1) and (G2). x is (B, T, C); p has q_proj, k_proj, "
+                      task="Write the forward of grouped-query attention, (GQ1) and (GQ2). x is (B, T, C); p has q_proj, k_proj, "
                            "v_proj and o_proj, each {\"weight\"} without a bias. rotary.forward(a, base, offset, scaling), "
                            "attention.forward(q, k, v, mask), split, merge and shared may be called. Return y (B, T, C) (and a "
                            "cache, if you like: it is not looked at).",
@@ -150,10 +150,10 @@ def exercises(constants):
                              "q.", "y = merge(heads) @ p[\"o_proj\"][\"weight\"].")),
         build.backward(grouped, ("dx", "dp"), backward_inputs, level=3, minutes=60, notebook="20_after_gpt2", imports=IMPORTS,
                        cases=build.backward_cases(grouped, sizes_of),
-                       task="Write the backward of grouped-query attention, (G1) to (G3). The cache is (n_head, n_kv_head, c_q, "
-                            "c_k, c_v, c_turn, c_heads, c_o): c_q = (x, weight, False), c_k, c_v and c_o are linear's; c_turn is "
-                            "rotary's, for queries and keys alike; c_heads is attention's. linear.backward, rotary.backward and "
-                            "attention.backward may be called, split, merge and summed too. Return dx (B, T, C) and dp, a dict "
+                       task="Write the backward of grouped-query attention, (GQ1) to (GQ3). The cache is (n_head, n_kv_head, "
+                            "c_q, c_k, c_v, c_turn, c_heads, c_o): c_q = (x, weight, False), c_k, c_v and c_o are linear's; "
+                            "c_turn is rotary's, for queries and keys alike; c_heads is attention's. linear.backward, "
+                            "rotary.backward and attention.backward may be called, split, merge and summed too. Return dx (B, T, C) and dp, a dict "
                             "with p's keys: q_proj, k_proj, v_proj, o_proj, each {\"weight\"}.",
                        mistakes=mistakes.BACKWARD, terms=terms, steps=steps,
                        hints=("Write forward's lines down and go through them from the bottom: o_proj, merge, attention, shared, "

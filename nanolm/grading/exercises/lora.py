@@ -66,7 +66,7 @@ def masked_arguments(draw):
 
 
 def lora_backward():
-    """Return the exercise of (Q2). It is no layer's backward: it takes a model's dp in place of dy and a cache."""
+    """Return the exercise of (LR2). It is no layer's backward: it takes a model's dp in place of dy and a cache."""
     signature, docstring = library(lora, "backward")
     return Exercise(
         "lora.backward", "backward",

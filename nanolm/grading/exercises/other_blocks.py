@@ -135,7 +135,7 @@ def exercises(constants):
                        mistakes=llama_mistakes.BACKWARD,
                        terms=llama_terms, steps=llama_steps, imports="from nanolm.layers import grouped, rmsnorm, swiglu",
                        cases=cases_of(llama_block),
-                       task="Write the backward of Llama's block, (K1). The cache is (c1, c2, c3, c4): of input_layernorm "
+                       task="Write the backward of Llama's block, (LB1). The cache is (c1, c2, c3, c4): of input_layernorm "
                             "(rmsnorm), self_attn (grouped), post_attention_layernorm (rmsnorm) and mlp (swiglu). Call "
                             "rmsnorm.backward, grouped.backward and swiglu.backward. Return dx, shaped like x, and dp, a dict "
                             "with p's keys: input_layernorm and post_attention_layernorm (each a dict with weight), self_attn, "
@@ -148,7 +148,7 @@ def exercises(constants):
         build.forward(llama_block, ("y",), llama_forward, level=2, minutes=15, notebook="20_after_gpt2",
                       mistakes=llama_mistakes.FORWARD,
                       imports="from nanolm.layers import grouped, rmsnorm, swiglu",
-                      task="Write the forward of Llama's block, (K1) in the docstring of nanolm/layers/llama_block.py. Call "
+                      task="Write the forward of Llama's block, (LB1) in the docstring of nanolm/layers/llama_block.py. Call "
                            "rmsnorm.forward, grouped.forward(x, p, n_head, n_kv_head, mask, base, scaling=scaling) and "
                            "swiglu.forward; each returns its answer and a cache. Return y (and a cache, if you like: it is not "
                            "looked at).",

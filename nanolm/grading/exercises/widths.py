@@ -148,7 +148,7 @@ def of_mlp():
     return [
         build.forward(mlp, ("y",), mlp_forward, level=1, minutes=15, notebook="11_block",
                       imports=LAYERS + "gelu, linear, relu",
-                      task="Write the forward of the MLP, (F1). x is (..., C); p = {\"c_fc\": {\"weight\" (C, F), \"bias\" "
+                      task="Write the forward of the MLP, (MF1). x is (..., C); p = {\"c_fc\": {\"weight\" (C, F), \"bias\" "
                            "(F,)}, \"c_proj\": {\"weight\" (F, C), \"bias\" (C,)}}; form is \"tanh\" or \"erf\", GELU's, or "
                            "\"relu\". gelu.forward(h, form) and relu.forward(h) may be called. " + FREE,
                       mistakes=mistakes.MLP_FORWARD,
@@ -157,7 +157,7 @@ def of_mlp():
                              "gelu.forward returns (h, cache), and so does relu.forward: take the first.")),
         build.backward(mlp, ("dx", "dp"), mlp_backward, level=2, minutes=25, notebook="11_block",
                       imports=LAYERS + "gelu, linear, relu",
-                       task="Write the backward of the MLP, (F1). The cache is (form, c1, c2, c3): c1 = (x, weight, True), "
+                       task="Write the backward of the MLP, (MF1). The cache is (form, c1, c2, c3): c1 = (x, weight, True), "
                             "linear's of c_fc; c2 is gelu's, or relu's if form is \"relu\"; c3 = (h, weight, True), linear's of "
                             "c_proj. linear.backward, gelu.backward and relu.backward may be called. Return dx, shaped like x, "
                             "and dp, a dict with p's keys: c_fc, c_proj, each with weight and bias.",

@@ -152,18 +152,19 @@ def span_backward(cache, halves=(0.5, 0.5), order="own", into="own", names="own"
 
 SPAN = ways(
     span_backward,
-    losses_added=("The two losses are added. (Q1) is their mean: each gets the gradient 0.5.", {"halves": (1.0, 1.0)}),
-    halved_twice=("Each loss gets the gradient 0.25. (Q1) has one half: 0.5 each.", {"halves": (0.25, 0.25)}),
-    start_alone=("Only the start's loss sends a gradient back. (Q1) is the mean of both: dend is missing.",
+    losses_added=("The two losses are added. (SP1) is their mean: each gets the gradient 0.5.", {"halves": (1.0, 1.0)}),
+    halved_twice=("Each loss gets the gradient 0.25. (SP1) has one half: 0.5 each.", {"halves": (0.25, 0.25)}),
+    start_alone=("Only the start's loss sends a gradient back. (SP1) is the mean of both: dend is missing.",
                  {"halves": (0.5, 0.0)}),
-    start_alone_in_full=("Only the start's loss sends a gradient back, and with 1. (Q1) is the mean of both, 0.5 each.",
+    start_alone_in_full=("Only the start's loss sends a gradient back, and with 1. (SP1) is the mean of both, 0.5 each.",
                          {"halves": (1.0, 0.0)}),
-    end_alone=("Only the end's loss sends a gradient back. (Q1) is the mean of both: dstart is missing.", {"halves": (0.0, 0.5)}),
-    end_in_full=("The half stands at the start alone. (Q1) is the mean of both losses: 0.5 each.", {"halves": (0.5, 1.0)}),
-    start_in_full=("The half stands at the end alone. (Q1) is the mean of both losses: 0.5 each.", {"halves": (1.0, 0.5)}),
-    end_subtracted=("The end's gradient is subtracted. (Q1) adds the two losses.", {"halves": (0.5, -0.5)}),
+    end_alone=("Only the end's loss sends a gradient back. (SP1) is the mean of both: dstart is missing.",
+               {"halves": (0.0, 0.5)}),
+    end_in_full=("The half stands at the start alone. (SP1) is the mean of both losses: 0.5 each.", {"halves": (0.5, 1.0)}),
+    start_in_full=("The half stands at the end alone. (SP1) is the mean of both losses: 0.5 each.", {"halves": (1.0, 0.5)}),
+    end_subtracted=("The end's gradient is subtracted. (SP1) adds the two losses.", {"halves": (0.5, -0.5)}),
     loss_sign=("All gradients have the wrong sign: backward starts with 0.5 for each of the losses.", {"halves": (-0.5, -0.5)}),
-    one_mean_over_both=("The two losses are taken as one mean over all starts and ends. (Q1) is the mean of two means: where "
+    one_mean_over_both=("The two losses are taken as one mean over all starts and ends. (SP1) is the mean of two means: where "
                         "some places are -100 the two differ.", {"halves": "joint"}),
     start_and_end_exchanged=("Start and end are exchanged: channel 0 of the head is the start, channel 1 the end, so dstart "
                              "comes first.",

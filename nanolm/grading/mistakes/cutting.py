@@ -1,4 +1,4 @@
-"""Wrong ways to cut channels into heads and to put heads together; (H2), (H3) and (G1), (G3) are the layers' labels."""
+"""Wrong ways to cut channels into heads and to put heads together; (H2), (H3) and (GQ1), (GQ3) are the layers' labels."""
 import numpy as np
 
 from nanolm.grading.exercise import ways
@@ -96,40 +96,40 @@ def summed(d, n_kv_head, way="right"):
 SHARED = ways(
     shared,
     interleaved=("The heads are repeated as a whole, k_0 k_1 k_0 k_1 (np.tile does that). Neighbours belong to a group, k_0 k_0 "
-                 "k_1 k_1: head h uses group h // (H / G), np.repeat along axis 1, (G1).", {"way": "interleaved"}),
+                 "k_1 k_1: head h uses group h // (H / G), np.repeat along axis 1, (GQ1).", {"way": "interleaved"}),
     repeated_G_times=("Each head is repeated G times; it must be H / G times, so that H heads come out, "
-                      "(G1).", {"way": "G times"}),
+                      "(GQ1).", {"way": "G times"}),
     repeated_H_times=("Each head is repeated H times; it must be H / G times, so that H heads come out, "
-                      "(G1).", {"way": "H times"}),
+                      "(GQ1).", {"way": "H times"}),
     repeated_along_batch=("The repetition is along the batch: the heads are axis 1.", {"way": "batch"}),
     repeated_along_tokens=("The repetition is along the tokens: the heads are axis 1.", {"way": "tokens"}),
-    divided=("The numbers are divided by H / G. A key is shared, not split: every head of a group reads the whole of it, (G1).",
+    divided=("The numbers are divided by H / G. A key is shared, not split: every head of a group reads the whole of it, (GQ1).",
              {"way": "divided"}),
-    first_group_only=("All heads get the keys of the first group: head h uses group h // (H / G), (G1).", {"way": "first"}),
-    not_repeated=("Nothing is repeated: (B, H, S, D) is asked for, each head H / G times, (G1).", {"way": "not"}),
+    first_group_only=("All heads get the keys of the first group: head h uses group h // (H / G), (GQ1).", {"way": "first"}),
+    not_repeated=("Nothing is repeated: (B, H, S, D) is asked for, each head H / G times, (GQ1).", {"way": "not"}),
     axis_too_many=("The repetition has an axis of its own, (B, G, H / G, S, D): reshape it to (B, H, S, "
                    "D).", {"way": "five axes"}),
     only_first_user=("Only the first head of each group gets the keys, the others zeros: all of them use them, "
-                     "(G1).", {"way": "zeros"}),
+                     "(GQ1).", {"way": "zeros"}),
 )
 SUMMED = ways(
     summed,
     mean=("The mean over a group, where the sum is asked for: a key has H / G users, and their gradients add, "
-          "(G3).", {"way": "mean"}),
+          "(GQ3).", {"way": "mean"}),
     first_only=("Only the first head of each group counts: a key has H / G users, and their gradients add, "
-                "(G3).", {"way": "first"}),
-    last_only=("Only the last head of each group counts: a key has H / G users, and their gradients add, (G3). Is a sum "
+                "(GQ3).", {"way": "first"}),
+    last_only=("Only the last head of each group counts: a key has H / G users, and their gradients add, (GQ3). Is a sum "
                "overwritten?",
                {"way": "last"}),
     interleaved=("Heads h, h + G, h + 2 G are summed. Neighbours belong to a group: head h uses group h // (H / G), so the "
-                 "reshape is to (B, G, H / G, S, D), and the sum over axis 2, (G3).", {"way": "interleaved"}),
+                 "reshape is to (B, G, H / G, S, D), and the sum over axis 2, (GQ3).", {"way": "interleaved"}),
     axis_kept=("The summed axis is still there, with the length one: leave out keepdims.", {"way": "axis kept"}),
     wrong_axis=("The sum runs over the groups, axis 1 of (B, G, H / G, S, D): it must run over the users of a group, axis 2, "
-                "(G3).",
+                "(GQ3).",
                 {"way": "other axis"}),
-    all_heads=("Every group gets the sum over all heads: only the H / G heads of the group belong to it, (G3).", {"way": "all"}),
-    not_summed=("Nothing is summed: (B, G, S, D) is asked for, (G3).", {"way": "not"}),
+    all_heads=("Every group gets the sum over all heads: only the H / G heads of the group belong to it, (GQ3).", {"way": "all"}),
+    not_summed=("Nothing is summed: (B, G, S, D) is asked for, (GQ3).", {"way": "not"}),
     first_heads=("The first G heads are taken: each group has H / G heads, and their gradients add, "
-                 "(G3).", {"way": "first heads"}),
-    largest=("The largest of a group is taken: the gradients of a key's users add, (G3).", {"way": "largest"}),
+                 "(GQ3).", {"way": "first heads"}),
+    largest=("The largest of a group is taken: the gradients of a key's users add, (GQ3).", {"way": "largest"}),
 )

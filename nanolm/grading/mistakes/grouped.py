@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises on grouped-query attention; the labels (G1) to (G3) are those of layers/grouped.py."""
+"""Wrong answers to the exercises on grouped-query attention; the labels (GQ1) to (GQ3) are those of layers/grouped.py."""
 import numpy as np
 
 from nanolm.grading.exercise import ways
@@ -38,25 +38,25 @@ def grouped_backward(dy, cache, split="right", merge="right", group="right", tur
 
 BACKWARD = ways(
     grouped_backward,
-    group_mean=("dk and dv are averaged over a group: a key has H / G users, and their gradients add, (G3).", {"group": "mean"}),
+    group_mean=("dk and dv are averaged over a group: a key has H / G users, and their gradients add, (GQ3).", {"group": "mean"}),
     group_first_only=("dk and dv come from the first head of each group alone: a key has H / G users, and their gradients add, "
-                      "(G3).",
+                      "(GQ3).",
                       {"group": "first"}),
     group_last_only=("dk and dv come from the last head of each group alone: a key has H / G users, and their gradients add, "
-                     "(G3). Is a sum overwritten?", {"group": "last"}),
+                     "(GQ3). Is a sum overwritten?", {"group": "last"}),
     group_interleaved=("dk and dv are summed over heads h, h + G, h + 2 G. Neighbours belong to a group: head h uses group "
-                       "h // (H / G), (G1).", {"group": "interleaved"}),
-    group_all_heads=("Every group gets the sum over all heads: only its own H / G heads use its keys, (G3).", {"group": "all"}),
-    group_not_summed=("dk and dv have H heads still. Each key served H / G queries: sum over them to G heads, (G3).",
+                       "h // (H / G), (GQ1).", {"group": "interleaved"}),
+    group_all_heads=("Every group gets the sum over all heads: only its own H / G heads use its keys, (GQ3).", {"group": "all"}),
+    group_not_summed=("dk and dv have H heads still. Each key served H / G queries: sum over them to G heads, (GQ3).",
                       {"group": "not"}),
-    rotary_forgotten=("q and k were turned by their positions, (G2), and their gradients are not turned back: rotary.backward.",
+    rotary_forgotten=("q and k were turned by their positions, (GQ2), and their gradients are not turned back: rotary.backward.",
                       {"turn_q": "no", "turn_k": "no"}),
-    rotary_forgotten_for_q=("dq is not turned back: q and k were both turned by their positions, (G2).", {"turn_q": "no"}),
-    rotary_forgotten_for_k=("dk is not turned back: q and k were both turned by their positions, (G2).", {"turn_k": "no"}),
+    rotary_forgotten_for_q=("dq is not turned back: q and k were both turned by their positions, (GQ2).", {"turn_q": "no"}),
+    rotary_forgotten_for_k=("dk is not turned back: q and k were both turned by their positions, (GQ2).", {"turn_k": "no"}),
     rotary_forward=("The gradients of q and k are turned forward once more. They are turned BACK by the same angle: "
                     "rotary.backward, (O3).",
                     {"turn_q": "forward", "turn_k": "forward"}),
-    rotary_on_values=("dv is turned as well: only q and k were turned by their positions, (G2).", {"turn_v": "back"}),
+    rotary_on_values=("dv is turned as well: only q and k were turned by their positions, (GQ2).", {"turn_v": "back"}),
     split_without_transpose=("dmerged is cut into heads by a reshape alone, which mixes tokens with channels: multihead.split.",
                              {"split": "reshaped"}),
     merge_without_transpose=("The heads' gradients are put together by a reshape alone, which mixes tokens with channels: "
@@ -128,29 +128,29 @@ def grouped_forward(x, p, n_head, n_kv_head, mask=None, base=10000.0, offset=0, 
 
 FORWARD = ways(
     grouped_forward,
-    rotary_forgotten=("q and k are not turned by their positions, (G2): without it nothing knows where a token "
+    rotary_forgotten=("q and k are not turned by their positions, (GQ2): without it nothing knows where a token "
                       "stands.", {"turn": ""}),
-    rotary_on_values=("v is turned as well: only q and k are, (G2). The position shows in who attends to whom, not in what is "
+    rotary_on_values=("v is turned as well: only q and k are, (GQ2). The position shows in who attends to whom, not in what is "
                       "read.",
                       {"turn": "q k v"}),
     rotary_on_q_only=("Only q is turned: q and k both are, so that q . k depends on how far apart they stand, "
-                      "(G2).", {"turn": "q"}),
+                      "(GQ2).", {"turn": "q"}),
     rotary_on_k_only=("Only k is turned: q and k both are, so that q . k depends on how far apart they stand, "
-                      "(G2).", {"turn": "k"}),
+                      "(GQ2).", {"turn": "k"}),
     rotary_before_split=("q and k are turned before they are cut into heads: the pairs are then made over all channels. Cut "
-                         "first; each head of D channels is turned by itself, (G2).", {"turn": "q k before"}),
+                         "first; each head of D channels is turned by itself, (GQ2).", {"turn": "q k before"}),
     neighbours_paired=("Channel 2i is turned with channel 2i + 1. Here channel i pairs with channel i + D/2, (O2).",
                        {"pairs": "neighbours"}),
     base_ignored=("base is not used: hand it on to rotary.forward.", {"of_base": "usual"}),
     scaling_ignored=("scaling is not used: hand it on to rotary.forward.", {"slowed": "no"}),
     offset_on_queries_only=("The offset reaches the queries and not the keys: all tokens of x stand at the same places, so q and "
                             "k get the same offset.", {"positions": "queries"}),
-    groups_interleaved=("Head h uses group h % G. It is group h // (H / G): neighbours share, np.repeat and not np.tile, (G1).",
+    groups_interleaved=("Head h uses group h % G. It is group h // (H / G): neighbours share, np.repeat and not np.tile, (GQ1).",
                         {"group": "interleaved"}),
-    keys_divided=("The shared keys and values are divided by H / G. Every head of a group reads the whole of them, (G1).",
+    keys_divided=("The shared keys and values are divided by H / G. Every head of a group reads the whole of them, (GQ1).",
                   {"group": "divided"}),
-    first_group_only=("All heads use the keys of the first group: head h uses group h // (H / G), (G1).", {"group": "first"}),
-    only_first_user=("Only the first head of each group gets keys and values, the others zeros, (G1).", {"group": "zeros"}),
+    first_group_only=("All heads use the keys of the first group: head h uses group h // (H / G), (GQ1).", {"group": "first"}),
+    only_first_user=("Only the first head of each group gets keys and values, the others zeros, (GQ1).", {"group": "zeros"}),
     split_without_transpose=("The heads are cut by a reshape alone, which mixes tokens with channels: multihead.split.",
                              {"split": "reshaped"}),
     merge_without_transpose=("The heads are put together by a reshape alone, which mixes tokens with channels: multihead.merge.",
@@ -164,7 +164,7 @@ FORWARD = ways(
     scale_missing=("The scores are not divided by sqrt(D), the width of a head, (A1).", {"scale": "missing"}),
     scale_twice=("The scores are divided by D: attention.forward divides by sqrt(D) already, (A1).", {"scale": "twice"}),
     scale_by_C=("The scores are divided by sqrt(C): it is the width D of a head that counts, (A1).", {"scale": "C"}),
-    output_missing=("The last step is missing: the heads, put together, go through o_proj, (G2).", {"output": "none"}),
+    output_missing=("The last step is missing: the heads, put together, go through o_proj, (GQ2).", {"output": "none"}),
     output_turned=("o_proj's weight is turned: it is stored (in, out), so y = merged @ weight. Turned, it runs only if it is "
                    "square.",
                    {"output": "turned"}),

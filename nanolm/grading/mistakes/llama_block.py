@@ -84,16 +84,16 @@ FORWARD = ways(
     **of_run("attn", "the attention", "x + a", dropout=False), **of_run("mlp", "the MLP", "x + m", dropout=False),
     skips_forgotten=("Both skips are missing: the answer of each branch is added to x, it does not replace it.",
                      {"attn_way": "no skip", "mlp_way": "no skip"}),
-    norms_skipped=("Both norms are missing: each norms what goes into its branch (K1).",
+    norms_skipped=("Both norms are missing: each norms what goes into its branch (LB1).",
                    {"attn_way": "no norm", "mlp_way": "no norm"}),
-    post_norm=("The norms stand after the sums. (K1) is pre-norm: each norms what goes into its branch, and x passes the + "
+    post_norm=("The norms stand after the sums. (LB1) is pre-norm: each norms what goes into its branch, and x passes the + "
                "unnormed.",
                {"kind": "post"}),
     norms_exchanged=("The norms are exchanged: input_layernorm belongs to the attention, post_attention_layernorm to the MLP.",
                      {"norms": (SECOND, FIRST)}),
     first_norm_twice=("input_layernorm is used in both halves: the MLP's is post_attention_layernorm.",
                       {"norms": (FIRST, FIRST)}),
-    mlp_reads_the_input=("The MLP reads the x that came into the block. It reads the x after the attention's half (K1).",
+    mlp_reads_the_input=("The MLP reads the x that came into the block. It reads the x after the attention's half (LB1).",
                          {"second": "reads the input"}),
     mlp_adds_to_the_input=("The MLP's answer is added to the x that came into the block, so the attention's answer is lost on "
                            "the way round. x = x + a first, then x + m with the new x.", {"second": "adds to the input"}),

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises on the layers that widen and narrow: (F1) mlp.py, (W1), (W2) swiglu.py, (K1) pooler.py."""
+"""Wrong answers to the exercises on the layers that widen and narrow: (MF1) mlp.py, (W1), (W2) swiglu.py, (K1) pooler.py."""
 import numpy as np
 
 from nanolm.grading.exercise import ways
@@ -53,7 +53,7 @@ def mlp_backward(dy, cache, bend="right", total="sum", bias="sum", fc="after", p
 MLP_BACKWARD = ways(
     mlp_backward,
     bend_skipped=("The bend is skipped: between the two linear layers stands gelu (or relu), so dh goes through gelu.backward "
-                  "before it reaches c_fc, (F1).", {"bend": "skipped"}),
+                  "before it reaches c_fc, (MF1).", {"bend": "skipped"}),
     bend_as_relu=("The derivative of ReLU is taken whatever form says: for \"tanh\" and \"erf\" it is gelu.backward(dh, "
                   "c2).", {"bend": "relu"}),
     form_always_tanh=("The derivative of the tanh form is taken whatever form says: form is in the cache, and gelu.backward "
@@ -126,19 +126,19 @@ def mlp_forward(x, p, form="tanh", bend="right", place="between", biases="both",
 MLP_FORWARD = ways(
     mlp_forward,
     bend_missing=("There is no bend between the two linear layers, so they are one: h = gelu(x W_fc + b_fc), "
-                  "(F1).", {"place": "nowhere"}),
-    bend_after=("The bend comes after the second layer: it belongs between the two, (F1).", {"place": "after"}),
-    bend_before=("The bend comes before the first layer: it belongs between the two, (F1).", {"place": "before"}),
-    bend_twice=("There is a bend after the second layer too: y = h W_proj + b_proj is all, (F1).", {"place": "twice"}),
+                  "(MF1).", {"place": "nowhere"}),
+    bend_after=("The bend comes after the second layer: it belongs between the two, (MF1).", {"place": "after"}),
+    bend_before=("The bend comes before the first layer: it belongs between the two, (MF1).", {"place": "before"}),
+    bend_twice=("There is a bend after the second layer too: y = h W_proj + b_proj is all, (MF1).", {"place": "twice"}),
     form_always_tanh=("The tanh form is used whatever form says: \"erf\" and \"relu\" are others.", {"bend": "tanh"}),
     form_always_erf=("The erf form is used whatever form says: \"tanh\" and \"relu\" are others.", {"bend": "erf"}),
     form_always_relu=("ReLU is used whatever form says: \"tanh\" and \"erf\" are GELU's.", {"bend": "relu"}),
     forms_exchanged=("The two forms of GELU are exchanged: \"tanh\" is GPT-2's, (G2), \"erf\" is BERT's, "
                      "(G1).", {"bend": "other"}),
-    biases_missing=("The biases are missing, both of them, (F1).", {"biases": "none"}),
-    fc_bias_missing=("c_fc's bias is missing, (F1).", {"biases": "c_proj"}),
-    proj_bias_missing=("c_proj's bias is missing, (F1).", {"biases": "c_fc"}),
-    fc_bias_after_bend=("c_fc's bias is added after the bend: gelu(x W_fc + b_fc), (F1).", {"biases": "late"}),
+    biases_missing=("The biases are missing, both of them, (MF1).", {"biases": "none"}),
+    fc_bias_missing=("c_fc's bias is missing, (MF1).", {"biases": "c_proj"}),
+    proj_bias_missing=("c_proj's bias is missing, (MF1).", {"biases": "c_fc"}),
+    fc_bias_after_bend=("c_fc's bias is added after the bend: gelu(x W_fc + b_fc), (MF1).", {"biases": "late"}),
     skip_added=("x is added to the answer. That is the residual connection's, in block.forward; the MLP itself has none.",
                 {"skip": "added"}),
 )
