@@ -153,8 +153,8 @@ def exercises(constants):
                        task="Write the backward of grouped-query attention, (GQ1) to (GQ3). The cache is (n_head, n_kv_head, "
                             "c_q, c_k, c_v, c_turn, c_heads, c_o): c_q = (x, weight, False), c_k, c_v and c_o are linear's; "
                             "c_turn is rotary's, for queries and keys alike; c_heads is attention's. linear.backward, "
-                            "rotary.backward and attention.backward may be called, split, merge and summed too. Return dx (B, T, C) and dp, a dict "
-                            "with p's keys: q_proj, k_proj, v_proj, o_proj, each {\"weight\"}.",
+                            "rotary.backward and attention.backward may be called, split, merge and summed too. "
+                            "Return dx (B, T, C) and dp, a dict with p's keys: q_proj, k_proj, v_proj, o_proj, each {\"weight\"}.",
                        mistakes=mistakes.BACKWARD, terms=terms, steps=steps,
                        hints=("Write forward's lines down and go through them from the bottom: o_proj, merge, attention, shared, "
                               "rotary, split, linear.",
