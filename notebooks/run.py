@@ -2,21 +2,27 @@
 
     python notebooks/run.py                      all of them; the files are not touched
     python notebooks/run.py 05 gradients         those whose name contains one of the words
-    python notebooks/run.py --write              store the outputs in the files
+    python notebooks/run.py --write              store the outputs in the files, and nbgrader's metadata
+    python notebooks/run.py --solved             with right answers in the gaps: every exercise must score 1
+    python notebooks/run.py --jobs 2             two at a time
 
-A notebook fails on an error, on a warning, if it takes more than 60 s, or if it is stored without its outputs. Exit
-code 0 if none failed. Needs nbclient, nbformat and ipykernel: pip install "nanolm[notebooks]".
+A notebook fails on an error, on a warning, if it takes more than 60 s, if it is stored without its outputs, or if an
+exercise scores what it should not: 0 unsolved, 1 solved. Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel:
+pip install "nanolm[notebooks]".
 """
 import argparse
 import os
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(HERE)]
+
+import gaps  # noqa: E402 (beside this file)
 
 LIMIT = 60                                                    # seconds a notebook may take
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -37,12 +43,12 @@ def main(argv=None):
     width = max(len(p.name) for p in chosen)
     print(f"{'notebook':<{width}}  {'seconds':>7}  result", flush=True)
     failures = []
-    for path in chosen:
-        print(f"{path.name:<{width}}  ", end="", flush=True)
-        seconds, problem = run(path, options.write, options.limit)
-        print(f"{seconds:7.1f}  {'FAILED: ' + problem.splitlines()[0] if problem else 'ok'}", flush=True)
-        if problem:
-            failures.append((path.name, problem))
+    with ThreadPoolExecutor(max(1, options.jobs)) as pool:         # each notebook has a process of its own
+        for path, (seconds, problem) in zip(chosen, pool.map(lambda path: run(path, options), chosen)):
+            said = f"FAILED: {problem.splitlines()[0]}" if problem else "ok"
+            print(f"{path.name:<{width}}  {seconds:7.1f}  {said}", flush=True)
+            if problem:
+                failures.append((path.name, problem))
     for name, problem in failures:
         if "\n" in problem:
             print(f"\n--- {name}\n{problem}", file=sys.stderr)
@@ -50,13 +56,15 @@ def main(argv=None):
     return 1 if failures else 0
 
 
-def run(path, write, limit=LIMIT):
+def run(path, options):
     """Execute one notebook. Return the seconds it took and what is wrong with it, "" if nothing."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = nbformat.read(path, as_version=4)
+    notebook, limit = nbformat.read(path, as_version=4), options.limit
+    if options.solved:
+        gaps.fill(notebook)
     bare = not any(cell.get("outputs") for cell in notebook.cells)
     start = time.perf_counter()
     try:
@@ -81,7 +89,11 @@ def run(path, write, limit=LIMIT):
                 return seconds, f"cell {number} shows a path of this machine, {ROOT}"
             if " at 0x" in str(output):
                 return seconds, f"cell {number} shows an address in memory; end its last line with a semicolon"
-    if write:
+    due = 1.0 if options.solved else 0.0
+    wrong = [f"{name} {score}" for name, score in gaps.scores(notebook).items() if score != due]
+    if wrong:
+        return seconds, f"scores that are not {due:g}: {', '.join(wrong)}"
+    if options.write:
         store(notebook, path)
     elif bare:
         return seconds, "it is stored without outputs; run this with --write"
@@ -93,6 +105,7 @@ def store(notebook, path):
     import nbformat
 
     from nanolm.files import atomic_write
+    gaps.mark(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -121,8 +134,13 @@ def arguments(argv):
     parser = argparse.ArgumentParser(prog="notebooks/run.py", description=__doc__.split("\n")[0])
     parser.add_argument("words", nargs="*", help="run the notebooks whose name contains one of these; default: all")
     parser.add_argument("--write", action="store_true", help="store the outputs in the files")
+    parser.add_argument("--solved", action="store_true", help="put right answers into the gaps of the exercises")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (default: %(default)s)")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a notebook may take (default: %(default)g)")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.solved and options.write:
+        parser.error("--solved with --write would store the solutions in the lessons. Give one of the two.")
+    return options
 
 
 if __name__ == "__main__":

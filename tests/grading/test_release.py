@@ -98,3 +98,14 @@ def test_a_released_notebook_is_graded_though_its_cells_call_the_grader(copy, tm
     (tmp_path / "class" / "alice.ipynb").write_text(json.dumps(book))
     (result,) = run.run(tmp_path / "class", tmp_path / "out", names=["layernorm.backward"])
     assert result["score"] == 1 and not result["trouble"] and not result["exercises"]["layernorm.backward"]["attempts"]
+
+
+def test_an_untouched_released_cell_gets_no_point_from_nbgrader(copy):
+    """nbgrader gives a grading cell full points unless it fails or shows a number: report.score, 0 for a stub."""
+    (path,) = [path for path in (copy / "exercises").glob("*.ipynb") if "# exercise: layernorm.backward" in path.read_text()]
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if "layernorm_backward" in str(cell["metadata"])]
+    space = {"display": lambda thing: None}
+    for cell in cells:
+        exec(cell["source"], space)                             # noqa: S102 (our own notebook)
+    assert cells[-1]["source"].splitlines()[-1] == "report.score" and cells[-1]["metadata"]["nbgrader"]["points"] == 1
+    assert space["report"].score == 0 and not space["report"].written
