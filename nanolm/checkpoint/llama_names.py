@@ -121,7 +121,7 @@ def to_published(p):
 
 
 def transposed(name, a):
-    """Return a linear layer's matrix transposed, (out, in) there, (in, out) here; a table of tokens, (V, C) in both, as it is."""
+    """Return a linear layer's matrix transposed, (out, in) there, (in, out) here, (RW2); a table of tokens, (V, C), as it is."""
     return a.T if a.ndim == 2 and not name.startswith("embed_tokens") else a
 
 

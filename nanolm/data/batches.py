@@ -2,7 +2,7 @@
 
     ids       i_0 i_1 i_2 ... i_{n-1}                     the whole text, tokenized
     inputs    i_s     ... i_{s+T-1}      (T,)             a window that starts at s
-    targets   i_{s+1} ... i_{s+T}        (T,)             the same, one later: at each position the next token
+    targets   i_{s+1} ... i_{s+T}        (T,)             the same, one later: at each position the next token  (TR1)
 
 A window therefore reads T + 1 tokens, and windows start T apart: the last token of one is the first of the next,
 once as a target and once as an input, so every token is a target exactly once.
@@ -14,6 +14,8 @@ next one, so every batch has B rows.
 
 Where a run stands is two integers, the epoch and how many of its windows were given out; a run that is restored from
 them sees the very batches it would have seen.
+
+Derived   notebooks/14_training.ipynb.  Tested  tests/test_batches.py.
 """
 import numpy as np
 
@@ -56,7 +58,7 @@ class Batches:
             self.position += len(taken)
         rows = np.asarray(starts)[:, None] + np.arange(self.block_size + 1)         # (B, T + 1)
         window = self.ids[rows].astype(np.int64)
-        return np.ascontiguousarray(window[:, :-1]), np.ascontiguousarray(window[:, 1:])
+        return np.ascontiguousarray(window[:, :-1]), np.ascontiguousarray(window[:, 1:])        # (TR1)
 
     def state(self):
         """Return {"epoch", "position"}: plain integers, ready for JSON."""

@@ -5,9 +5,9 @@ nothing can be rewritten. A derivation is the tree of the choices made.
 
 Entropy    A derivation of A is a choice of r, then independent derivations of the symbols in r. By the chain rule
 
-               h_A = q_A + sum_B M_AB h_B        q_A = -sum_r p_r ln p_r             the entropy of the choice
+               h_A = q_A + sum_B M_AB h_B        q_A = -sum_r p_r ln p_r             the entropy of the choice  (TR8)
                                                  M_AB = sum_r p_r (how often B stands in r)
-               h = q + M h   =>   h = (I - M)^-1 q                                   a linear system, in nats
+               h = q + M h   =>   h = (I - M)^-1 q                                   a linear system, in nats   (TR9)
 
            The expected number of characters obeys the same system, with the expected number of characters written by
            the rules of A itself in place of q_A; so does the expected number of spaces.
@@ -20,6 +20,7 @@ Texts      If no text has two derivations (the grammar is unambiguous), a text a
            and the entropy of the text is that of the derivation. `derivations` counts them.
 Source     Booth, Thompson 1973, "Applying probability measures to abstract languages", IEEE Trans. Comput. C-22(5);
            Soule 1974, "Entropies of probabilistic grammars", Information and Control 25, for the entropy.
+Derived    notebooks/14_training.ipynb.
 Tested     tests/test_tales.py: against enumeration, and against the mean of -ln p over samples.
 
 Notation, one rule a line; a line that begins with white space continues the one before:
@@ -148,11 +149,11 @@ class Grammar:
         for symbol, a in index.items():
             for p, body in self.rules[symbol]:
                 texts = "".join(body[0::2])
-                own[a] += p, -p * math.log(p), p * len(texts), p * texts.count(" ")
+                own[a] += p, -p * math.log(p), p * len(texts), p * texts.count(" ")     # nats: q_A of (TR8)
                 for part in body[1::2]:
                     M[a, index[part]] += p
         try:
-            total = np.linalg.solve(np.eye(len(index)) - M, own)
+            total = np.linalg.solve(np.eye(len(index)) - M, own)        # (TR9)
         except np.linalg.LinAlgError:                                   # an eigenvalue of exactly 1
             total = np.full_like(own, np.inf)
         if not (np.isfinite(total).all() and (total[:, 0] > 0).all()):

@@ -12,8 +12,12 @@ What a model must keep in mind, from near to far:
     the hero       name, kind, she or he, and the thing wished for: from the first sentence to the last
 
 The floor   tales are independent, each followed by a blank line that says that it is over, so the entropy per
-            character is h / (expected characters of a tale + 2), in nats. Training and validation are drawn separately
-            from the same grammar: nothing is taken out afterwards, which would change the distribution. One finite
+            character, in nats, with h that of a tale (grammar.py), is
+
+                h / (expected characters of a tale + 2)                                                         (TR10)
+
+            Training and validation are drawn separately from the same grammar: nothing is taken out afterwards, which
+            would change the distribution. One finite
             validation text is a little easier or harder than the average: Corpus.validation_floor is its own
             -ln p / characters. A model that sees windows that begin in the middle of a tale knows less than the grammar
             and pays for it.
@@ -139,7 +143,7 @@ def load(seed=0, progress=None):
 
 def per_character(expected):
     """Return the entropy in nats per character of an endless row of tales. expected: grammar().expectations()."""
-    return expected["nats"] / (expected["characters"] + len(END))
+    return expected["nats"] / (expected["characters"] + len(END))           # (TR10)
 
 
 def per_word(expected):

@@ -16,8 +16,10 @@ a = 0 compares plain log-probabilities, and so favours short texts; 0.6 to 1 is 
 all texts have n tokens, and a changes nothing. When to stop: s can only fall and lp only rise, up to lp(n), so a live
 beginning can never score above s / lp(n).
 
-Work: W rows through the model a token, and one copy of the cache's filled part when beams change places. W = 1 is
-greedy, with W >= V^(n - 1) nothing is ever dropped and the search is exhaustive.
+Work: W rows through the model a token, and one copy of the cache's filled part when beams change places. With
+W >= V^(n - 1) nothing is ever dropped and the search is exhaustive. Without stop_id, W = 1 is greedy. With it, it is not: greedy
+ends where stop_id is the likeliest token; here a text that ends earlier is kept beside the one that goes on, and the better
+score wins.
 
 Source    score: Wu et al. 2016, arXiv:1609.08144, eq. 14, without its coverage term.
 Tested    tests/test_beam.py, against exhaustive search.

@@ -2,10 +2,16 @@
 
     scale_o = max_i |w_io| / 127,     q_io = round(w_io / scale_o),     w_io is about scale_o q_io                 (Q1)
 
-with one scale for each output channel o. Rounding is off by half a step at most:  |w_io - scale_o q_io| <= scale_o / 2.
+with one scale for each output channel o. Rounding is off by half a step at most:
 
-Why one for each output: y_o = sum_i x_i w_io = scale_o sum_i x_i q_io, so that the scale is multiplied in once, after
-the sum; and one large weight makes the steps of its own output coarse, not those of the whole matrix.
+    |w_io - scale_o q_io| <= scale_o / 2                                                                           (Q2)
+
+Why one for each output:
+
+    y_o = sum_i x_i w_io, which is about scale_o sum_i x_i q_io                                                    (Q3)
+
+so that the scale is multiplied in once, after the sum; and one large weight makes the steps of its own output coarse, not
+those of the whole matrix.
 
     int8        the matrices: c_attn, both c_proj, c_fc, and wte (V, C), whose outputs are the V tokens (a scale a token)
     float       gains, biases and wpe, 1 % of the numbers. x stays float too: only the weights are rounded
@@ -54,7 +60,7 @@ def _quantized_matrix(layer, axis, name="wte"):
     if not np.isfinite(most).all():
         raise ValueError(f"{name}.weight holds NaN or inf, which int8 cannot stand for. The model is broken: go back to an "
                          f"earlier checkpoint.")
-    scale = (most / LEVELS).astype(w.dtype)
+    scale = (most / LEVELS).astype(w.dtype)             # (Q1)
     steps = w / np.where(scale > 0, scale, 1)           # all weights of an output zero: any step will do
     return {**layer, "weight": np.rint(steps).clip(-LEVELS, LEVELS).astype(np.int8), "scale": scale.reshape(-1)}
 

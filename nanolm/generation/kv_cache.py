@@ -2,19 +2,19 @@
 
 Why this is allowed. Let x^l_t (C,) be the vector at position t after l blocks. Claim: x^l_t depends on ids[0..t] alone.
 
-    l = 0       x^0_t = wte[id_t] + wpe[t]: true.
+    l = 0       x^0_t = wte[id_t] + wpe[t]: true.                                                                (GN6)
     l -> l+1    layernorm, linear and mlp work on one position at a time. Attention alone mixes positions:
-                    y_t = sum_{s <= t} a_ts v_s,      a_ts = softmax over s <= t of (q_t . k_s / sqrt(D))
+                    y_t = sum_{s <= t} a_ts v_s,      a_ts = softmax over s <= t of (q_t . k_s / sqrt(D))        (GN7)
                 q_t is a function of x^l_t, and k_s, v_s are functions of x^l_s, s <= t: of ids[0..t], by assumption.
 
 So a later token changes nothing at an earlier position: old keys and values are final. And all that a new position asks
 of the old ones is their k_s and v_s, in every block; their queries, MLPs and logits are not needed again. Keep k, v:
 
-    memory      2 L C numbers a token (GPT-2 small in float32: 73,728 bytes a token, 75 MB for its 1,024 tokens)
+    memory      2 L C numbers a token (GPT-2 small in float32: 73,728 bytes a token, 75 MB for its 1,024 tokens) (GN8)
                 the arrays double their room when they are full: room that no token ever uses would be cleared by the
                 operating system too, and for 8 texts of GPT-2 small that is 0.6 GB
     work        one token costs about 2 P + 4 L C n operations (P parameters in the matrix products, n tokens so far),
-                where the full forward costs n times 2 P, and more
+                where the full forward costs n times 2 P, and more                                               (GN9)
 
 Without the causal mask (BERT) x_s would hear of t > s, and nothing could be kept. The same holds when positions shift:
 wpe[t] is inside x^0_t, so a token that moves from position t to t - 1 has other keys and values. See window.py.

@@ -3,11 +3,12 @@
 A key is turned by its position before it is kept, a query by its own when it comes; layers/rotary.py says, below (O2), why only
 the difference of the two counts. Of H heads G have keys: SmolLM2, with 3 of 9, keeps a third of what nine heads would.
 
-    memory      2 L G D numbers a token (SmolLM2-135M in float32: 46,080 bytes a token)
+    memory      2 L G D numbers a token (SmolLM2-135M in float32: 46,080 bytes a token)                          (GQ4)
     ids (B, T) new tokens     keys, values (L, B, G, S, D)
 
 Use it as generation's modules: generate.tokens(p, config, ids, n, model=llama, cache=llama_cache).
 
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_llama_cache.py, against llama.logits at every position.  Fast twin  kernels/llama_cache.py.
 """
 import numpy as np

@@ -2,12 +2,12 @@
 
 In the order in which `distribution` applies them (what is off changes nothing):
 
-    penalize      z_i = z_i / r if z_i > 0 else z_i * r       for every token i already in the text
-    sharpen       z_i = (z_i - max z) / t                     t < 1 sharpens, t > 1 flattens, 0 is greedy
-    keep_top_k    z_i = -inf for all but the k largest
-    keep_top_p    z_i = -inf for all but the fewest tokens, likeliest first, whose shares add up to p
+    penalize      z_i = z_i / r if z_i > 0 else z_i * r       for every token i already in the text              (GN5)
+    sharpen       z_i = (z_i - max z) / t                     t < 1 sharpens, t > 1 flattens, 0 is greedy        (GN2)
+    keep_top_k    z_i = -inf for all but the k largest                                                           (GN3)
+    keep_top_p    z_i = -inf for all but the fewest tokens, likeliest first, whose shares add up to p            (GN4)
     softmax       y_i = exp(z_i) / sum_j exp(z_j)
-    draw          the first i with y_0 + ... + y_i > u,  u uniform in [0, 1)
+    draw          the first i with y_0 + ... + y_i > u,  u uniform in [0, 1)                                     (GN1)
 
 The order matters: a temperature leaves the k largest the k largest, but it changes how many tokens make up the share p.
 So top-p comes after temperature, and its shares are those of the k tokens that top-k left.
@@ -70,7 +70,7 @@ def penalize(logits, ids, penalty):
         return z
     seen = np.zeros(z.shape, dtype=bool)
     np.put_along_axis(seen, np.asarray(ids, dtype=np.int64), True, axis=-1)
-    return np.where(seen, np.where(z > 0, z / penalty, z * penalty), z)
+    return np.where(seen, np.where(z > 0, z / penalty, z * penalty), z)        # (GN5)
 
 
 def sharpen(logits, t):
@@ -85,7 +85,7 @@ def sharpen(logits, t):
         np.put_along_axis(limit, z.argmax(axis=-1)[..., None], 0.0, axis=-1)
         return limit
     with np.errstate(over="ignore"):                        # a tiny t: the quotient is -inf, a share of zero
-        return (z - z.max(axis=-1, keepdims=True)) / t
+        return (z - z.max(axis=-1, keepdims=True)) / t      # (GN2)
 
 
 def keep_top_k(logits, k):
@@ -94,7 +94,7 @@ def keep_top_k(logits, k):
     z = checked(logits)
     if k is None or k >= z.shape[-1]:
         return z
-    return keep_largest(z, np.full(z.shape[:-1] + (1,), int(k)))
+    return keep_largest(z, np.full(z.shape[:-1] + (1,), int(k)))               # (GN3)
 
 
 def keep_top_p(logits, p):
@@ -105,7 +105,7 @@ def keep_top_p(logits, p):
         return z
     shares, _ = softmax.forward(z)
     n = [reaching(row, p) for row in shares.reshape(-1, z.shape[-1])]
-    return keep_largest(z, np.reshape(n, z.shape[:-1] + (1,)))
+    return keep_largest(z, np.reshape(n, z.shape[:-1] + (1,)))                 # (GN4)
 
 
 def reaching(shares, p):
@@ -145,7 +145,7 @@ def draw(shares, rng):
         raise TypeError(f"rng must be a numpy Generator, not {rng!r}. Make one with np.random.default_rng(seed).")
     cumulative = np.cumsum(shares, axis=-1)
     u = rng.random(cumulative.shape[:-1] + (1,)) * cumulative[..., -1:]     # the sum may have rounded to 1 - 1e-16
-    return (cumulative <= u).sum(axis=-1)                   # how many ids lie wholly below u: the next one holds it
+    return (cumulative <= u).sum(axis=-1)                   # (GN1): how many ids lie wholly below u; the next one holds it
 
 
 def choose(logits, ids, rng, temperature=1.0, top_k=None, top_p=1.0, repetition_penalty=1.0):

@@ -1,13 +1,15 @@
 """Sentence vectors: one vector for a text, near those of texts that mean the same; and a search that uses them.
 
     x = BERT(ids)                                       (T, C)     a vector for each token, [CLS] and [SEP] too
-    v = (sum of the tokens' x) / T,     v <- v / |v|    (C,)       their average, of length 1
-    score of two texts = v . w                                     the cosine of the angle between them, -1 to 1
+    v = (sum of the tokens' x) / T                      (C,)       their average                                 (RW6)
+    e = v / |v|                                         (C,)       the same, of length 1                         (RW7)
+    score of two texts = e . f                                     the cosine of the angle between them, -1 to 1
 
 all-MiniLM-L6-v2 was trained so that paraphrases point the same way; an encoder that was only pre-trained was not. Texts of
 different lengths share a batch: padding is not seen by the attention and not counted in the average.
 
 Source    Reimers, Gurevych 2019, arXiv:1908.10084, section 3 ("MEAN").
+Derived   notebooks/21_real_weights.ipynb.
 Tested    tests/test_sentences.py, tests/peers/test_carried_berts.py.
 """
 import numpy as np
@@ -37,8 +39,8 @@ def vectors(loaded, texts, batch_size=32, longest=256, progress=None):
             ids[row, :lengths[row]] = encoded[i]
         x, _ = bert.forward(p, ids, loaded.config, mask=lengths)            # (B, T, C)
         counts = np.arange(ids.shape[1]) < lengths[:, None]                 # (B, T)
-        v = (x * counts[..., None]).sum(axis=1) / lengths[:, None].astype(x.dtype)
-        found[rows] = v / np.sqrt((v * v).sum(axis=1, keepdims=True))
+        v = (x * counts[..., None]).sum(axis=1) / lengths[:, None].astype(x.dtype)          # (RW6)
+        found[rows] = v / np.sqrt((v * v).sum(axis=1, keepdims=True))       # (RW7)
         if progress:
             progress(int(lengths.sum()))
     return found

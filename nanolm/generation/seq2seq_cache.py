@@ -8,11 +8,11 @@ A decoder block asks for keys and values twice, and both are final as soon as th
 
     work        a token costs its own products and attention to the tokens so far and to the source; the encoder and the
                 2 C^2 S products a block of memory's keys and values are paid for once a text, not once a token
-    memory      2 L C numbers a target token, and as many a source token
+    memory      2 L C numbers a target token, and as many a source token: 2 L C (T + S) a text                    (X8)
 
     ids (B, T) new target tokens     keys, values (L, B, H, T, D)     memory_keys, memory_values (L, B, H, S, D)
 
-Tested    tests/test_seq2seq_cache.py, against seq2seq.logits at every position.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_seq2seq_cache.py, against seq2seq.logits at every position.
 """
 from dataclasses import dataclass
 

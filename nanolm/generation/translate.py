@@ -1,6 +1,6 @@
 """Translation: encode a source once, then write its target like any text. With its source given, a seq2seq is a language model.
 
-    P(target | source) = product over t of P(target_t | target_0 ... target_t-1, source)
+    P(target | source) = product over t of P(target_t | target_0 ... target_t-1, source)                          (X7)
 
 Window, generate.tokens and beam.search ask a model only for the scores of the next token. Given answers them: it holds a
 model's sources, and has the functions that they look for. So nothing about sampling or beams is written a second time:
@@ -14,7 +14,7 @@ target that lost its beginning would be another one. Work: the encoder once, the
 
 Source    beams and length penalty: Vaswani et al. 2017, arXiv:1706.03762, section 6.1: 4 beams, a = 0.6, n the source's
           length + 50.
-Tested    tests/test_seq2seq_cache.py.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_seq2seq_cache.py.
 """
 import numpy as np
 

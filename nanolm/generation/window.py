@@ -3,9 +3,9 @@
 GPT-2 has one learned vector for each of its S = block_size positions and none for position S. A text of n > S tokens
 has to lose its beginning. Two ways to do it, by the first token that is still seen:
 
-    slide       n - S                               the last S tokens, always; what gpt2.logits(p, ids[:, -S:]) sees
-    restart     step * ceil((n - S) / step),        when the window is full, keep its last S - step = S // 2 tokens
-                step = S - S // 2                   and go on, so that it holds S // 2 + 1 to S tokens
+    slide       n - S                               the last S tokens, always; gpt2.logits(p, ids[:, -S:])      (GN10)
+    restart     step * ceil((n - S) / step),        when the window is full, keep its last S - step = S // 2    (GN11)
+                step = S - S // 2                   tokens and go on, so that it holds S // 2 + 1 to S tokens
 
 Sliding is what people expect, and dear: each token moves every other one place down, its position vector changes, and
 with it every key and value (kv_cache.py). Nothing can be kept, so every token costs a full forward over S tokens.
@@ -38,9 +38,9 @@ def first_seen(n, block_size, policy="slide"):
     if n <= block_size:
         return 0
     if policy == "slide":
-        return n - block_size
+        return n - block_size                               # (GN10)
     step = block_size - block_size // 2
-    return step * -(-(n - block_size) // step)              # -(-a // b) is a / b rounded up
+    return step * -(-(n - block_size) // step)              # (GN11); -(-a // b) is a / b rounded up
 
 
 class Window:

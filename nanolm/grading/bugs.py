@@ -21,7 +21,7 @@ def grade_bug(exercise, function, seed, seconds, shrinking):
     """Return the Report on an answer to a bug hunt."""
     call = Call((), shown={"code": exercise.source})
     answer = function.ask(call, seconds) if hasattr(function, "ask") else answers.ask(function, call, (), seconds)
-    report = Report(exercise.name, tried=1, outputs={"line": "wrong", "mistake": "wrong"}, hint=hint_line(exercise))
+    report = Report(exercise.name, tried=1, outputs={"line": "wrong", "mistake": "wrong"}, hint=exercise.hint_line())
     if answer.trouble:
         report.findings = [diagnose.of_trouble(answer, True)]
         return report
@@ -84,7 +84,3 @@ def shown(value):
     if isinstance(value, int) and value.bit_length() > 100:     # repr refuses very long ones
         return "a very long number"
     return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-
-
-def hint_line(exercise):
-    return f"Stuck? There are {len(exercise.hints)} hints: hint({exercise.name!r}, 1)."

@@ -18,7 +18,7 @@ from nanolm.grading.report import Report
 
 def grade_checker(exercise, function, seed, seconds, shrinking):
     """Return the Report on a gradient checker."""
-    report = Report(exercise.name)
+    report = Report(exercise.name, hint=exercise.hint_line())
     missed, blamed, asked = [], [], pairs.all_of(seed)
     for pair in asked:
         call = Call((pair.forward, pair.backward, pair.args))

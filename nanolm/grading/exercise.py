@@ -87,6 +87,11 @@ class Exercise:
         body = f'    """{self.docstring.rstrip()}\n    """' if "\n" in self.docstring else f'    """{self.docstring}"""'
         return f"{self.imports}\n\n\n{self.signature}\n{body}\n    raise NotImplementedError(\"not written yet\")\n"
 
+    def hint_line(self):
+        """Return the sentence that says how to get the first hint, "" if there is none."""
+        n = len(self.hints)
+        return f"Stuck? There {'are' if n != 1 else 'is'} {n} hint{'s' * (n != 1)}: hint({self.name!r}, 1)." if n else ""
+
 
 def library(module, name):
     """Return (signature, docstring) of a function of nanolm as they stand in its file, defaults and all.

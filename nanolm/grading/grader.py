@@ -55,7 +55,7 @@ def grade(name, function, student=None, seed=0, seconds=answers.SECONDS, shrinki
 
 def of_function(exercise, function, seed, seconds, shrinking):
     """Return the Report on a function that is called and compared: all kinds of exercise but two."""
-    report = Report(exercise.name, hint=hint_line(exercise))
+    report = Report(exercise.name, hint=exercise.hint_line())
     tried, wrong, printed = [], 0, ""
     for trial in trials.run(exercise, function, seed, seconds=seconds):
         tried.append(trial)
@@ -181,11 +181,6 @@ def narrow(tree):
     if isinstance(tree, dict):
         return {key: narrow(value) for key, value in tree.items()}
     return answers.copied(tree)
-
-
-def hint_line(exercise):
-    n = len(exercise.hints)
-    return f"Stuck? There {'are' if n != 1 else 'is'} {n} hint{'s' * (n != 1)}: hint({exercise.name!r}, 1)." if n else ""
 
 
 def remember(function, name):

@@ -90,8 +90,8 @@ def train_with(function, exercise=None, steps=60, seed=0):
     layer = where[0].__name__.rsplit(".", 1)[-1] if where else ""
     optimizer = "optimizers" in where[0].__name__ if where else False
     if not optimizer and (layer not in GPT2 + LLAMA or name != f"{layer}.{where[1]}"):
-        raise ValueError(f"{name} is no part of the small GPT-2 or the small Llama, so nothing can be trained on it. Those of "
-                         f"{', '.join(GPT2 + LLAMA)} are, and the optimizers.")
+        raise ValueError(f"nothing can be trained on {name}: the small GPT-2 and the small Llama run on the backwards of "
+                         f"{', '.join(GPT2 + LLAMA)}, and on the optimizers' steps.")
     start = time.monotonic()
     model = llama if layer in LLAMA else gpt2
     with kernels.using("numpy"):

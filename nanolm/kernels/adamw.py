@@ -1,7 +1,8 @@
 """AdamW, fast: one pass over the weight, its gradient and the two averages.
 
 A step reads w, g, m and v and writes w, m and v: 28 bytes a parameter, and memory is what it waits for. NumPy's lines
-make fourteen passes; here it is one, on all cores. The formulas are those of training/optimizers/adamw.py.
+make fourteen passes; here it is one, on all cores. The formulas are (OP5) to (OP10) of training/optimizers/adam.py and
+adamw.py.
 
 Tested    tests/kernels/test_twins_of_training.py, and everything that holds the plain optimizer.
 """
@@ -45,7 +46,7 @@ def usual(four):
 @entry("out1", "in1", "out1", "out1", "real", "real", "real", "real", "real", "real", "real", "real")
 def move(w, g, m, v, beta1, rest1, beta2, rest2, lift2, eps, rate, keep):
     for i in range(w.size):                             # read all, then write all: m[i] written and read again took 1.5 times
-        m_i = m[i] * beta1 + rest1 * g[i]
-        v_i = v[i] * beta2 + rest2 * (g[i] * g[i])
+        m_i = m[i] * beta1 + rest1 * g[i]                                   # (OP5)
+        v_i = v[i] * beta2 + rest2 * (g[i] * g[i])                          # (OP6)
         w_i = w[i] * keep - rate * (m_i / (w.dtype.type(math.sqrt(v_i * lift2)) + eps))
         m[i], v[i], w[i] = m_i, v_i, w_i

@@ -5,11 +5,11 @@ multiplications, without a call and without a branch, is one that LLVM turns int
 
     exp(x) = 2^n exp(r),     n = round(x / ln 2),     r = x - n ln 2,     |r| <= ln 2 / 2 = 0.35              (EX1)
 
-    exp(r)   a polynomial of degree 6, off by less than 1e-7 relative: as good as float32 can say
-    round    t = x / ln 2 + 1.5 * 2^23: a float32 of this size has no digits behind the point, so the addition itself
-             rounds; t - 1.5 * 2^23 is n. All of fastmath would cancel it away: errors up to 41 % were seen
-    n ln 2   in two parts, the first with few digits, so that x - n ln 2 loses nothing (Cody and Waite)
-    2^n      the exponent field of a float32: the integer (n + 127) moved up by 23 bits, read as a float32
+    exp(r)   a polynomial of degree 6, off by less than 1e-7 relative: as good as float32 can say                (EX2)
+    round    t = x / ln 2 + 1.5 * 2^23: a float32 of this size has no digits behind the point, so the addition   (EX3)
+             itself rounds; t - 1.5 * 2^23 is n. All of fastmath would cancel it away: errors up to 41 % were seen
+    n ln 2   in two parts, the first with few digits, so that x - n ln 2 loses nothing (Cody and Waite)          (EX4)
+    2^n      the exponent field of a float32: the integer (n + 127) moved up by 23 bits, read as a float32       (EX5)
 
 Above x = 88.37 the answer is inf (2^n would have no exponent field any more; float32 itself ends at 88.72). Below x = -46 it
 is 0: true values under 1e-20, which change no sum
@@ -17,7 +17,7 @@ in float32 that a softmax or a GELU makes. Kept, they would be multiplied by sma
 a processor has no wide way to write: it takes over a hundred cycles for each. A small GPT-2 that had learnt its batch by
 heart spent half of its step on such numbers. NaN gives NaN. float64 uses math.exp: it is for checking gradients.
 
-Tested    tests/kernels/test_exp.py: against NumPy at a million numbers.
+Derived   notebooks/17_fast_attention.ipynb.  Tested  tests/kernels/test_exp.py: against NumPy at a million numbers.
 """
 import math
 
@@ -46,11 +46,11 @@ def exp(x):
 @compiled(fastmath={"contract"})                        # a product and a sum in one instruction: a third faster, rounded once
 def exp32(x):
     """Return e^x for one float32, (EX1)."""
-    t = x * LOG2E + ROUND
+    t = x * LOG2E + ROUND                               # (EX3)
     n = t - ROUND
-    r = x - n * LN2_HIGH - n * LN2_LOW
-    poly = ONE + r * (ONE + r * (HALF + r * (C3 + r * (C4 + r * (C5 + r * C6)))))
-    # t's lowest bits are the integer n: moved to where the exponent of a float32 stands, and added to poly's exponent.
+    r = x - n * LN2_HIGH - n * LN2_LOW                  # (EX4)
+    poly = ONE + r * (ONE + r * (HALF + r * (C3 + r * (C4 + r * (C5 + r * C6)))))       # (EX2)
+    # (EX5): t's lowest bits are the integer n: moved to where the exponent of a float32 stands, and added to poly's exponent.
     bits = (np.float32(poly).view(np.int32) + np.int32(np.float32(t).view(np.int32) << np.int32(23)))
     y = np.int32(bits).view(np.float32)
     y = y if x < HIGH else INF

@@ -13,7 +13,7 @@ variance 1 again, and the softmax is neither flat nor saturated.
 Backward, bottom to top:
 
     dP_ij = dy_i . v_j,                 dv_j = sum_i P_ij dy_i                                                    (A4)
-    ds_ij = P_ij (dP_ij - sum_l dP_il P_il)                                    softmax, (S2)                      (A5)
+    ds_ij = P_ij (dP_ij - sum_l dP_il P_il)                                    softmax.backward                   (A5)
     dq_i  = sum_j ds_ij k_j / sqrt(D),  dk_j = sum_i ds_ij q_i / sqrt(D)                                          (A6)
 
 Where the mask forbids, P = 0, hence ds = 0: backward needs no mask. The dk_j of all keys add up to zero, and so the

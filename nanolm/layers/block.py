@@ -6,12 +6,17 @@
     x, y (B, T, C)     p = {"ln_1", "attn", "ln_2", "mlp"}, see layernorm, multihead, mlp
 
 The sum x + f(x) is the residual connection. Going back it is a fork: the gradient arrives once through the + and once
-through f, and the two add. In (B1) one of the two paths touches nothing at all, from the last block down to the first;
-this is why deep pre-norm models train without a warm-up's help and post-norm ones hardly do.
+through f, and the two add. Post-norm's own norm comes before the fork.
+
+    y = x + f(x)               dx = dy + f.backward(dy)                                                           (B3)
+    y = ln(x + f(x))           ds = ln.backward(dy),     dx = ds + f.backward(ds)                                 (B4)
+
+In (B3) one of the two paths touches nothing at all, from the last block down to the first; this is why deep pre-norm
+models train without a warm-up's help and post-norm ones hardly do.
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1 (B2); Radford et al. 2019, "Language models are unsupervised
           multitask learners", section 2.3 (B1); Xiong et al. 2020, arXiv:2002.04745, on what the difference does.
-Tested    tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/11_block.ipynb.  Tested  tests/test_contract.py, tests/test_golden.py.
 """
 from nanolm.layers import check, dropout as dropout_layer, layernorm, mlp, multihead
 
@@ -50,19 +55,19 @@ def backward(dy, cache):                                                    # fo
         dm = dropout_layer.backward(dy, c6)                                 # y = x + m
         dh, dmlp = mlp.backward(dm, c5)
         dx, dweight_2, dbias_2 = layernorm.backward(dh, c4)
-        dx = dy + dx                                                        # x went two ways: into + and into ln_2
+        dx = dy + dx                                                        # x went two ways: into + and into ln_2, (B3)
         da = dropout_layer.backward(dx, c3)                                 # x = x + a
         dh, dattn = multihead.backward(da, c2)
         dx_1, dweight_1, dbias_1 = layernorm.backward(dh, c1)
-        dx = dx + dx_1                                                      # x went two ways: into + and into ln_1
+        dx = dx + dx_1                                                      # x went two ways: into + and into ln_1, (B3)
     else:
         dsum, dweight_2, dbias_2 = layernorm.backward(dy, c6)               # y = ln_2(x + m)
         dm = dropout_layer.backward(dsum, c5)
         dx, dmlp = mlp.backward(dm, c4)
-        dx = dsum + dx                                                      # x went two ways: into + and into mlp
+        dx = dsum + dx                                                      # x went two ways: into + and into mlp, (B4)
         dsum, dweight_1, dbias_1 = layernorm.backward(dx, c3)               # x = ln_1(x + a)
         da = dropout_layer.backward(dsum, c2)
         dx, dattn = multihead.backward(da, c1)
-        dx = dsum + dx                                                      # x went two ways: into + and into attn
+        dx = dsum + dx                                                      # x went two ways: into + and into attn, (B4)
     return dx, {"ln_1": {"weight": dweight_1, "bias": dbias_1}, "attn": dattn,
                 "ln_2": {"weight": dweight_2, "bias": dbias_2}, "mlp": dmlp}

@@ -23,7 +23,7 @@ Backward, with M targets that count. d lse / dz_v = p_v, and the q add up to one
 In words: push down what was believed, pull up what came.
 
 Source    label smoothing: Szegedy et al. 2015, arXiv:1512.00567, section 7; Vaswani et al. 2017, section 5.4.
-Tested    tests/test_cross_entropy.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/06_cross_entropy.ipynb.  Tested  tests/test_cross_entropy.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

@@ -13,8 +13,11 @@
 Without its cross-attention it would be block.py's block, so backward is block's with a third fork. What is new
 is memory: it goes into every decoder block, each sends a gradient back, and whoever handed memory out adds them.
 
+    q = x W_q,     k = memory W_k,     v = memory W_v          T queries, S keys and values (biases left out)     (X3)
+    dx = dq W_q^T,     dmemory = dk W_k^T + dv W_v^T           multihead.backward's                               (X4)
+
 Source    Vaswani et al. 2017, arXiv:1706.03762, sections 3.1 and 3.2.3 (X1); (X2) as in block.py.
-Tested    tests/test_decoder_block.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_decoder_block.py, tests/test_contract.py, tests/test_golden.py.
 """
 from nanolm.layers import check, dropout as dropout_layer, layernorm, mlp, multihead
 
@@ -65,7 +68,7 @@ def backward(dy, cache):                                                    # fo
         dx = dsum + dx                                                      # x went two ways: into + and into mlp
         dsum, dweight_2, dbias_2 = layernorm.backward(dx, c6)               # x = ln_2(x + b)
         db = dropout_layer.backward(dsum, c5)                               # b = dropout(b)
-        dx, dmemory, dcross = multihead.backward(db, c4)                    # b = cross_attn(x, memory)
+        dx, dmemory, dcross = multihead.backward(db, c4)                    # b = cross_attn(x, memory), (X4)
         dx = dsum + dx                                                      # x went two ways: into + and into the queries
         dsum, dweight_1, dbias_1 = layernorm.backward(dx, c3)               # x = ln_1(x + a)
         da = dropout_layer.backward(dsum, c2)                               # a = dropout(a)
@@ -77,7 +80,7 @@ def backward(dy, cache):                                                    # fo
         dx_3, dweight_3, dbias_3 = layernorm.backward(dh, c7)               # h = ln_3(x)
         dx = dy + dx_3                                                      # x went two ways: into + and into ln_3
         db = dropout_layer.backward(dx, c6)                                 # x = x + b
-        dh, dmemory, dcross = multihead.backward(db, c5)                    # b = cross_attn(h, memory)
+        dh, dmemory, dcross = multihead.backward(db, c5)                    # b = cross_attn(h, memory), (X4)
         dx_2, dweight_2, dbias_2 = layernorm.backward(dh, c4)               # h = ln_2(x)
         dx = dx + dx_2                                                      # x went two ways: into + and into ln_2
         da = dropout_layer.backward(dx, c3)                                 # x = x + a

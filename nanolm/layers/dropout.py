@@ -10,7 +10,7 @@ rng is None and y is x. Backward multiplies by the very same numbers; the mask m
     dx_i = dy_i keep_i / (1 - rate)                                                                               (D2)
 
 Source    Srivastava et al. 2014, "Dropout", JMLR 15; scaled while training ("inverted") as in its section 10.
-Tested    tests/test_dropout.py, tests/test_contract.py.
+Derived   notebooks/10_dropout.ipynb.  Tested  tests/test_dropout.py, tests/test_contract.py.
 """
 import numpy as np
 

@@ -12,7 +12,7 @@ lookup. Its backward is the same linear layer's: a row collects the gradients of
 A row that no one looked up gets zero. ids are integers: they have no gradient.
 
 Source    Bengio et al. 2003, "A neural probabilistic language model", JMLR 3, section 2.
-Tested    tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/04_embedding.ipynb.  Tested  tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

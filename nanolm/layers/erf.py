@@ -1,18 +1,18 @@
 """The error function on arrays. Python has math.erf for one number, NumPy has none at all.
 
-    erf(x) = 2 / sqrt(pi) * integral from 0 to x of exp(-s^2) ds,     erfc(x) = 1 - erf(x)
+    erf(x) = 2 / sqrt(pi) * integral from 0 to x of exp(-s^2) ds,     erfc(x) = 1 - erf(x)                   (PH3)
 
 For z = |x| the product erfc(z) exp(z^2) falls smoothly from 1 towards 0. In the variable t = 1 / (1 + z / 2), which
 squeezes z = 0 ... infinity into t = 1 ... 0, it is so smooth that a polynomial of degree 18 is right to rounding (10
 in float32). It is fitted here, at import, to math.erfc at 19 (11) points, Chebyshev's; there is no table to trust.
 
-    erfc(z)  = exp(-z^2) * polynomial(t)           z >= 0
-    erfc(-z) = 2 - erfc(z)
+    erfc(z)  = exp(-z^2) * polynomial(t)           z >= 0                                                     (PH2)
+    erfc(-z) = 2 - erfc(z)                                                                                    (PH4)
 
 Errors, measured against math.erfc by tests/test_gelu.py: below 4e-15 in float64, 4e-7 in float32, absolute. The small
 values of erfc keep their relative accuracy too (2e-14 up to z = 6), because nothing is subtracted from one.
 
-Tested    tests/test_gelu.py.  Fast twin  kernels/erf.py.
+Derived   notebooks/02_gelu.ipynb.  Tested  tests/test_gelu.py.  Fast twin  kernels/erf.py.
 """
 import math
 
@@ -42,5 +42,5 @@ def erfc(x):
     t = 1 / (1 + z / 2)
     t = np.where(t.real < T_MIN, x.dtype.type(T_MIN), t)
     u = (t - T_MIN) * (2 / (1 - T_MIN)) - 1                                 # T_MIN ... 1 -> -1 ... 1
-    y = np.exp(-z * z) * chebyshev.chebval(u, COEFFICIENTS[x.real.dtype.name])
-    return np.where(negative, 2 - y, y)
+    y = np.exp(-z * z) * chebyshev.chebval(u, COEFFICIENTS[x.real.dtype.name])      # (PH2)
+    return np.where(negative, 2 - y, y)                                     # (PH4)

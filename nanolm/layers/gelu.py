@@ -11,7 +11,8 @@ Backward, by the product rule; phi(x) = exp(-x^2 / 2) / sqrt(2 pi) is the deriva
     tanh form           dy/dx = (1 + tanh u) / 2 + x / 2 (1 - tanh^2 u) k (1 + 3 a x^2)                        (G4)
 
 Source    Hendrycks, Gimpel 2016, arXiv:1606.08415, section 2. GPT-2 and GPT use (G2), BERT uses (G1).
-Tested    tests/test_gelu.py, tests/test_contract.py, tests/test_golden.py.  Fast twin  kernels/gelu.py.
+Derived   notebooks/02_gelu.ipynb.  Tested  tests/test_gelu.py, tests/test_contract.py, tests/test_golden.py.
+Fast twin kernels/gelu.py.
 """
 import math
 

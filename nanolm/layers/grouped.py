@@ -14,6 +14,7 @@ In backward a key has H / G users, and so gets the sum of their gradients:
     dk_g = sum over the heads h of group g of dk_h                                                                      (GQ3)
 
 Source    Ainslie et al. 2023, arXiv:2305.13245, section 2.2.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_grouped.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np

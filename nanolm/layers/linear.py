@@ -13,7 +13,7 @@ Backward, with dy (..., O) given and n running over all the rows (tokens):
     dbias_o   = sum_n dy_no                     and so is one bias                               (L4)
 
 Source    Rumelhart, Hinton, Williams 1986, "Learning representations by back-propagating errors", Nature 323.
-Tested    tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/01_linear.ipynb.  Tested  tests/test_contract.py, tests/test_golden.py.
 """
 from nanolm.layers import check
 

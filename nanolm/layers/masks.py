@@ -7,7 +7,7 @@ Both broadcast to the scores (B, H, T, S). With S > T the T queries are the last
 came from a cache. A float mask of 0 and -1e9 is not offered: -1e9 is a number, and a row of nothing else becomes an
 even average over tokens that must not be seen.
 
-Tested    tests/test_attention.py.
+Derived   notebooks/08_masks.ipynb.  Tested  tests/test_attention.py.
 """
 import numpy as np
 

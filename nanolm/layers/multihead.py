@@ -9,10 +9,18 @@
     and mixes tokens with channels; no gradient check can see it.
 
 Self-attention: q, k and v come from x. Cross-attention: q from x (the first C columns of c_attn), k and v from
-memory (the other 2C columns). Three users of one input send three gradients back, and they add.
+memory (the other 2C columns).
+
+Backward. split and merge only move numbers, and each undoes the other, so each is the other's backward:
+
+    dheads = split(dmerged),    dq = merge(dq of the heads)                                                       (H4)
+
+Three users of one input send three gradients back, and they add:
+
+    dx = dq W_q^T + dk W_k^T + dv W_v^T,    W_attn = [W_q W_k W_v];    from a memory: dmemory has the last two    (H5)
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2. Packed as in GPT-2's published tensors.
-Tested    tests/test_multihead.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/09_multihead.ipynb.  Tested  tests/test_multihead.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 
@@ -44,9 +52,9 @@ def backward(dy, cache):
     has_memory, n_head, c_in, c_heads, c_out = cache
     dmerged, dweight, dbias = linear.backward(dy, c_out)                    # y = linear(merge(heads), c_proj)
     dp = {"c_proj": {"weight": dweight, "bias": dbias}}
-    dq, dk, dv = (merge(d) for d in attention.backward(split(dmerged, n_head), c_heads))
+    dq, dk, dv = (merge(d) for d in attention.backward(split(dmerged, n_head), c_heads))    # (H4)
     if not has_memory:
-        # x W_attn is cut in three: put the three gradients side by side again; linear then sums them into dx.
+        # x W_attn is cut in three: put the three gradients side by side again; linear then sums them into dx, (H5).
         dx, dweight, dbias = linear.backward(np.concatenate([dq, dk, dv], axis=-1), c_in)
         return dx, {"c_attn": {"weight": dweight, "bias": dbias}, **dp}
     c_q, c_kv = c_in

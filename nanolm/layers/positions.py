@@ -17,7 +17,7 @@ tokens for i = 0 up to nearly 10000 * 2 pi:
     table[t, 2i] = sin(t / 10000^(2i / C)),     table[t, 2i + 1] = cos(t / 10000^(2i / C))                  (P3)
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.5 (P3); learned: Gehring et al. 2017, arXiv:1705.03122.
-Tested    tests/test_positions.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/04_embedding.ipynb.  Tested  tests/test_positions.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

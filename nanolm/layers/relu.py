@@ -13,7 +13,7 @@ all, and a channel that is negative for every token of every text learns nothing
 
 Source    Nair, Hinton 2010, "Rectified linear units improve restricted Boltzmann machines", ICML; in the Transformer:
           Vaswani et al. 2017, arXiv:1706.03762, section 3.3.
-Tested    tests/test_relu.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_relu.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

@@ -14,6 +14,7 @@ dn_c = dy_c weight_c and averages over the C channels of one token,
 Layer norm's (N3) has one term more, the average of dn, because there a raised x_k lifts the mean too.
 
 Source    Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4. eps: Llama 1e-6, Llama 2 and SmolLM2 1e-5.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_rmsnorm.py, tests/test_contract.py, tests/test_golden.py.  Fast twin  kernels/rmsnorm.py.
 """
 import numpy as np

@@ -28,6 +28,7 @@ high) stay as they are and still tell neighbours apart; those that hardly did (n
 
 Source    Su et al. 2021, arXiv:2104.09864, eq. 15 and 34.  (O4) Chen et al. 2023, arXiv:2306.15595, eq. 4.  (O5) the code
           published with Llama 3.1, apply_scaling; there factor 8, low 1, high 4, length 8192.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_rotary.py, tests/test_contract.py, tests/test_golden.py, tests/peers/test_variants_transformers.py.
 Fast twin kernels/rotary.py.
 """

@@ -12,6 +12,7 @@ Backward:  ds/dx = s (1 - s), so by the product rule
     dy/dx = s + x s (1 - s) = s (1 + x (1 - s)),     dx = dy s (1 + x (1 - s))                                    (Z2)
 
 Source    Elfwing, Uchibe, Doya 2017, arXiv:1702.03118, eq. 5; Ramachandran, Zoph, Le 2017, arXiv:1710.05941.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_swiglu.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np

@@ -4,12 +4,13 @@
 
     x, y (..., C)     g, u, h (..., F)     p = {"gate_proj": {"weight" (C, F)}, "up_proj": {(C, F)}, "down_proj": {(F, C)}}
 
-Three matrices where mlp.py has two, so models take F near 8 C / 3 in place of 4 C, to have as many weights. No biases.
+Three matrices where mlp.py has two, so models take F near 8 C / 3 in place of 4 C, to have as many weights (W3). No biases.
 In backward h = a * u, with a = silu(g), sends a gradient each way, and x has two users, so it gets the sum of both:
 
     da = dh * u,     dg = da silu'(g), (Z2),     du = dh * a,     dx = dg W_gate^T + du W_up^T                    (W2)
 
 Source    Shazeer 2020, arXiv:2002.05202, eq. 6, without its biases; Touvron et al. 2023, arXiv:2302.13971, section 2.2.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_swiglu.py, tests/test_contract.py, tests/test_golden.py.  Fast twin  kernels/swiglu.py.
 """
 from nanolm.layers import check, linear, silu

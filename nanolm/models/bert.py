@@ -1,6 +1,6 @@
 """BERT's encoder: a stack of post-norm blocks in which every token sees the whole text, to its left and to its right.
 
-    x = wte[ids] + wse[segments] + wpe[0 ... T - 1]     (B, T, C)     token, segment and position, added
+    x = wte[ids] + wse[segments] + wpe[0 ... T - 1]     (B, T, C)     token, segment and position, added           (J2)
     x = dropout(ln_e(x))                                (B, T, C)
     x = block_i(x),   i = 0 ... L - 1                   (B, T, C)     post-norm, GELU with erf; padding is not seen
 
@@ -132,7 +132,7 @@ def forward(p, ids, config, segments=None, mask=None, rng=None):
     attend = None if tokens is None else tokens[:, None, None, :]           # (B, 1, 1, T): no query sees a key of padding
     x, c_wte = embedding.forward(ids, p["wte"]["weight"])
     s, c_wse = embedding.forward(segments, p["wse"]["weight"])
-    x, c_wpe = positions.forward(x + s, p["wpe"]["weight"])
+    x, c_wpe = positions.forward(x + s, p["wpe"]["weight"])                 # (J2)
     x, c_norm = layernorm.forward(x, **p["ln_e"], eps=config.eps)
     x, c_drop = dropout.forward(x, config.dropout, rng)
     c_blocks = []

@@ -7,6 +7,12 @@
     y = pooler(x) W_next + b_next                     (B, 2)        0: the second sentence follows, 1: it is a random one
     loss = cross-entropy(z, masked tokens) + cross-entropy(y, next_targets)                                       (J1)
 
+Two losses stand on one trunk, so what arrives at x is a sum; so is what arrives at the table, which is used twice, as a
+lookup and as the output:
+
+    dx = dx by the masked tokens + dx by the pooler                                 (B, T, C)                      (J3)
+    dwte = the sum of dx over the places where a token stands + dz^T h               (V, C)                        (J4)
+
     p = {"bert", "pooler", "transform" {(C, C), (C,)}, "ln", "head" {"bias" (V,)}, "next" {(C, 2), (2,)}}
 
 targets (B, T) hold the tokens that were masked, and -100 everywhere else: data/masking.py makes them. Where the target is
@@ -75,8 +81,8 @@ def backward(cache):                                                        # fo
     dh, dtransform, dbias = linear.backward(dh, c_transform)                # h = linear(x, transform)
     dmasked = np.zeros(shape, dtype=dh.dtype)
     dmasked.reshape(-1, shape[-1])[rows] = dh                               # h = x[rows]: no row is there twice
-    dx = dmasked if c_pair is None else dx + dmasked                        # x went two ways: masked tokens and pooler
-    return {"bert": bert.backward(dx, c_bert, dhead.T),                     # wte was used twice: lookup + output
+    dx = dmasked if c_pair is None else dx + dmasked                        # x went two ways, (J3)
+    return {"bert": bert.backward(dx, c_bert, dhead.T),                     # wte was used twice, (J4)
             "transform": {"weight": dtransform, "bias": dbias}, "ln": {"weight": dgain, "bias": dbias_norm},
             "head": {"bias": dbias_head}, **dp}
 

@@ -1,7 +1,7 @@
 """BERT with a head that gives a text, or a pair of texts, one of K classes.
 
     y = dropout(pooler(bert(ids)))                    (B, C)        what [CLS] has gathered
-    logits = y W + b                                  (B, K)        K = config.n_class
+    logits = y W + b                                  (B, K)        K = config.n_class                             (J5)
     loss = cross-entropy(logits, targets)             one number, nats a text; targets (B,), -100 does not count
 
     p = {"bert", "pooler", "classifier" {"weight" (C, K), "bias" (K,)}}
@@ -57,5 +57,5 @@ def trunk(p, ids, config, segments=None, mask=None, rng=None):
     x, c_bert = bert.forward(p["bert"], ids, config, segments, mask, rng)
     y, c_pooler = pooler.forward(x, p["pooler"])                            # (B, T, C) -> (B, C)
     y, c_drop = dropout.forward(y, config.dropout, rng)
-    z, c_head = linear.forward(y, **p["classifier"])                        # (B, C) -> (B, K)
+    z, c_head = linear.forward(y, **p["classifier"])                        # (B, C) -> (B, K), (J5)
     return z, (c_bert, c_pooler, c_drop, c_head)

@@ -5,6 +5,10 @@
 
     p = {"bert", "span" {"weight" (C, 2), "bias" (2,)}}, no pooler whatever config says
 
+With P the softmax of start over the places, and B texts that count (end and last alike):
+
+    dstart_t = (P_t - [t = first]) / (2 B)                                          (B, T)                        (SP2)
+
 The T tokens are the classes here: each cross-entropy chooses one of T places. The question is segment 0, the text segment 1.
 targets (B, 2) are the places of the answer's first and last token; -100 does not count, say where the answer was cut off.
 
@@ -43,7 +47,7 @@ def forward(p, ids, targets, config, segments=None, mask=None, rng=None):
 def backward(cache):                                                        # forward's lines, bottom to top
     """Return dp: the gradient of the loss by every parameter, a nested dict with p's keys."""
     c_bert, c_head, c_start, c_end = cache
-    dstart, dend = cross_entropy.backward(0.5, c_start), cross_entropy.backward(0.5, c_end)         # (SP1)
+    dstart, dend = cross_entropy.backward(0.5, c_start), cross_entropy.backward(0.5, c_end)         # (SP2)
     dz = np.stack([dstart, dend], axis=-1)                                  # (B, T, 2); zero at padding: its share is zero
     dx, dweight, dbias = linear.backward(dz, c_head)                        # z = linear(x, span)
     return {"bert": bert.backward(dx, c_bert), "span": {"weight": dweight, "bias": dbias}}

@@ -1,7 +1,7 @@
 """BERT with a head that gives each token one of K classes: is it a noun, does a name begin here, and so on.
 
     y = dropout(bert(ids))                            (B, T, C)
-    logits = y W + b                                  (B, T, K)     K = config.n_class
+    logits = y W + b                                  (B, T, K)     K = config.n_class                             (J6)
     loss = cross-entropy(logits, targets)             one number, nats a token; targets (B, T), -100 does not count
 
     p = {"bert", "classifier" {"weight" (C, K), "bias" (K,)}}, no pooler whatever config says
@@ -55,5 +55,5 @@ def trunk(p, ids, config, segments=None, mask=None, rng=None):
     check.dense("classifier", p["classifier"], config.n_embd, config.n_class, "which config asks for")
     x, c_bert = bert.forward(p["bert"], ids, config, segments, mask, rng)
     y, c_drop = dropout.forward(x, config.dropout, rng)
-    z, c_head = linear.forward(y, **p["classifier"])                        # (B, T, C) -> (B, T, K)
+    z, c_head = linear.forward(y, **p["classifier"])                        # (B, T, C) -> (B, T, K), (J6)
     return z, (c_bert, c_drop, c_head)

@@ -1,9 +1,9 @@
 """GPT-2: a stack of pre-norm blocks that reads a text and, at every token, predicts the next one.
 
-    x = wte[ids] + wpe[0 ... T - 1]                 (B, T, C)     token plus position, then dropout
-    x = block_i(x),   i = 0 ... L - 1               (B, T, C)     attention sees only what came before
-    logits = ln_f(x) wte^T                          (B, T, V)     the embedding, used a second time ("tied")
-    loss = cross-entropy(logits, targets)           one number, nats a token; targets are the ids, one place on
+    x = wte[ids] + wpe[0 ... T - 1]                 (B, T, C)     token plus position, then dropout               (GP1)
+    x = block_i(x),   i = 0 ... L - 1               (B, T, C)     attention sees only what came before            (GP2)
+    logits = ln_f(x) wte^T                          (B, T, V)     the embedding, used a second time ("tied")      (GP3)
+    loss = cross-entropy(logits, targets)           one number, nats a token; targets are the ids, one place on   (GP4)
 
 Its predecessor GPT is the same with post-norm blocks (B2), whose last norm is the last block's: norm "post", and no ln_f.
 
@@ -90,7 +90,7 @@ def init(config, rng, dtype=np.float32):
     """Return fresh parameters, a nested dict: normal with standard deviation 0.02, gains 1, biases 0.
 
     The two projections that add to the residual stream in each block are divided by sqrt(2 L): 2 L of them are summed,
-    and the sum shall not grow with depth. (Post-norm norms it after each: there they are like the others.)
+    and the sum shall not grow with depth, (GP10). (Post-norm norms it after each: there they are like the others.)
     rng: a numpy.random.Generator; dtype: float32 or float64.
     """
     if not isinstance(rng, np.random.Generator):
@@ -161,7 +161,7 @@ def backward(cache):                                                        # fo
         dx, dblocks[str(i)] = block.backward(dx, c_blocks[i])
     dx = dropout.backward(dx, c_drop)
     dx, dwpe = positions.backward(dx, c_wpe)
-    dwte = embedding.backward_tied(dx, c_wte, dhead.T)                      # wte was used twice: lookup + output
+    dwte = embedding.backward_tied(dx, c_wte, dhead.T)                      # wte was used twice: lookup + output, (GP9)
     return {"wte": {"weight": dwte}, "wpe": {"weight": dwpe},
             "h": {str(i): dblocks[str(i)] for i in range(len(c_blocks))}, **dp_f}
 

@@ -2,13 +2,14 @@
 
     x = embed_tokens[ids]                               (B, T, C)     positions come in later, inside each attention
     x = llama_block_i(x),   i = 0 ... L - 1             (B, T, C)
-    logits = norm(x) W_head                             (B, T, V)     W_head = lm_head, or embed_tokens^T if tied
+    logits = norm(x) W_head                             (B, T, V)     W_head = lm_head, or embed_tokens^T if tied    (LB3)
     loss = cross-entropy(logits, targets)               one number, nats a token; targets are the ids, one place on
 
 The dotted names of the parameters, "layers.0.self_attn.q_proj.weight" and so on, are those of the published checkpoints.
 SmolLM2, Llama 1 to 3 and TinyLlama have this shape; Llama 3.1 and 3.2 with `scaling` as rotary.py's (O5).
 
 Source    Touvron et al. 2023, arXiv:2302.13971, section 2.2.  SmolLM2: Allal et al. 2025, arXiv:2502.02737, table of sizes.
+Derived   notebooks/20_after_gpt2.ipynb.
 Tested    tests/test_llama.py, tests/test_golden.py, tests/peers/test_llama_transformers.py.
 """
 import math

@@ -11,12 +11,16 @@ targets are target_in one place on: <start> a b c goes in, a b c <end> is to com
 of -100 do not count, and the causal mask keeps what was filled in behind a text away from it. Sources are padded behind
 too, with any token; source_lengths says where each ends, and then no token of encoder or decoder attends to the filling.
 
-Three users of one table (source, target, output) send it three gradients, and so does memory: one for each decoder block.
+Memory gets a gradient from each decoder block, the one table of tokens from its three users, and all of them add:
+
+    dmemory = sum over the decoder's blocks of dmemory_i                                                          (X5)
+    dembed  = as source's table + as target's table + as output                                                   (X6)
+
 norm "pre" norms once more at the end of each stack; "post", the paper's, has that norm in its last block.
 
 Source    Vaswani et al. 2017, arXiv:1706.03762, section 3, sizes: table 3; one table for all: section 3.4, Press, Wolf 2016,
           arXiv:1608.05859. They do not say how weights begin: here normal, with Glorot's spread.
-Tested    tests/test_seq2seq.py, tests/test_golden.py, tests/peers/test_seq2seq_torch.py.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_seq2seq.py, tests/test_golden.py, tests/peers/test_seq2seq_torch.py.
 """
 import math
 from dataclasses import dataclass, fields
@@ -132,7 +136,7 @@ def backward(cache):                                                        # fo
     dmemory, dtarget, ddecoder, dhead = decode_backward(dz, c_decode)       # z = decode(memory, target_in)
     dsource, dencoder = encode_backward(dmemory, c_encode)                  # memory = encode(source)
     if shared:                                                              # one table, used three times:
-        return {"embed": {"weight": dsource + dtarget + dhead.T},           # source + target + output
+        return {"embed": {"weight": dsource + dtarget + dhead.T},           # source + target + output, (X6)
                 "encoder": dencoder, "decoder": ddecoder}
     return {"source_embed": {"weight": dsource}, "target_embed": {"weight": dtarget},
             "encoder": dencoder, "decoder": ddecoder, "head": {"weight": dhead}}
@@ -195,7 +199,7 @@ def decode_backward(dz, cache):                                             # de
     dmemory, dblocks = 0, {str(i): None for i in range(len(c_blocks))}      # the keys in p's order
     for i in reversed(range(len(c_blocks))):
         dy, dmemory_i, dblocks[str(i)] = decoder_block.backward(dy, c_blocks[i])
-        dmemory = dmemory + dmemory_i                                       # every decoder block used memory: L gradients
+        dmemory = dmemory + dmemory_i                                       # every decoder block used memory: L gradients, (X5)
     return dmemory, seq2seq_input.backward(dy, c_input), {"h": dblocks, **dnorm}, dhead
 
 

@@ -8,8 +8,10 @@ Why sqrt(C): the entries of weight are about 1 / sqrt(C), so that the logits, wh
 about 1. A sine is about 1 as well, and would drown what it is added to. Going back, sqrt(C) multiplies the gradient too;
 the table is computed, no weight, and what would be its gradient is thrown away.
 
+    dweight_v = sqrt(C) * sum over all places with id_t = v of dx_t                                               (I2)
+
 Source    Vaswani et al. 2017, arXiv:1706.03762, sections 3.4 and 3.5.
-Tested    tests/test_seq2seq.py, through seq2seq.
+Derived   notebooks/19_seq2seq.ipynb.  Tested  tests/test_seq2seq.py, through seq2seq.
 """
 import functools
 import math
@@ -42,7 +44,7 @@ def backward(dx, cache):
     scale, c_embed, c_positions, c_drop = cache
     dx = dropout.backward(dx, c_drop)
     dx, _ = positions.backward(dx, c_positions)                             # the table is no weight: it never changes
-    return embedding.backward(dx * scale, c_embed)                          # x * scale
+    return embedding.backward(dx * scale, c_embed)                          # x * scale, (I2)
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,7 +1,11 @@
 """Learn BPE's merges: join the commonest pair of neighbours into a new token, again and again.
 
-Start with every word as its bytes. Count how often each two tokens stand side by side. Join the commonest pair
-everywhere: that is the first merge, and a new token. Count again, and go on until there are enough tokens.
+Start with every word w as its bytes; it occurs f_w times. Count how often each two tokens stand side by side. Join the
+commonest pair everywhere: that is the first merge, and a new token. Count again, and go on until there are enough tokens.
+
+    count(x, y) = sum over words of f_w times the number of places i of w with w_i = x, w_(i+1) = y               (TK2)
+    the next merge is the pair with the largest count                                                            (TK3)
+
 With the words of Sennrich and others, and how often each occurs:
 
     low 5   lower 2   newest 6   widest 3          pairs:  e s 9   s t 9   w e 8   l o 7   o w 7   n e 6   e w 6 ...
@@ -51,7 +55,7 @@ def learn(word_counts, n_merges, first_id, progress=None):
 
     merges = []
     while len(merges) < n_merges:
-        pair = _pop_commonest(heap, pair_count)
+        pair = _pop_commonest(heap, pair_count)              # (TK3)
         if pair is None:
             break
         joined = first_id + len(merges)
@@ -62,7 +66,7 @@ def learn(word_counts, n_merges, first_id, progress=None):
             for old in pairwise(word):                       # take the word out of the counts ...
                 pair_count[old] -= count
             word = words[index] = join(word, pair, joined)
-            for new in pairwise(word):                       # ... and put it back, with the pair joined
+            for new in pairwise(word):                       # ... and put it back, with the pair joined: (TK2) by its changes
                 pair_count[new] += count
                 if joined in new:
                     new_pairs.add(new)

@@ -6,6 +6,9 @@ The rule is one sentence: of all neighbours that have a merge, join those whose 
 if there are several; repeat until no neighbours have one. This replays training on the word, so a word ends up cut as
 training would have cut it.
 
+    the next pair is that with the smallest merges[x, y] of all neighbours x, y that have one                    (TK4)
+
+
     merges = {e s: es, es t: est, l o: lo, lo w: low}           learned in this order
     l o w e s t  ->  l o w es t  ->  l o w est  ->  lo w est  ->  low est
 
@@ -32,7 +35,7 @@ def merge(ids, merges, again=None):
     heapq.heapify(heap)                                      # learned first comes first, and then leftmost
 
     while heap:
-        joined, i = heapq.heappop(heap)
+        joined, i = heapq.heappop(heap)                      # (TK4)
         j = right[i]
         if j == end or merges.get((ids[i], ids[j])) != joined:
             continue                                         # out of date: one of the two was merged meanwhile

@@ -1,8 +1,12 @@
 """Text as bytes: UTF-8, widened just enough that every Python str has bytes of its own.
 
-UTF-8 writes a character as one to four bytes. ASCII characters are one byte each, equal to their number, so English
-costs a byte a letter; any byte string decodes in at most one way. That makes bytes the floor every tokenizer here
-stands on: there are only 256 of them, so nothing can ever be "out of vocabulary".
+UTF-8 writes the number of a character, in base 2, where the x stand, and takes the shortest form that has room:
+
+    0xxxxxxx  7 bits    110xxxxx 10xxxxxx  11 bits    1110xxxx and two 10xxxxxx  16    11110xxx and three  21     (TK1)
+
+ASCII characters are one byte each, equal to their number, so English costs a byte a letter; any byte string decodes in at
+most one way. That makes bytes the floor every tokenizer here stands on: there are only 256 of them, so nothing can ever
+be "out of vocabulary".
 
 Two cases need a rule.
 

@@ -5,7 +5,7 @@ A piece that does not begin a word is written with ## before it, so "ing" at the
 
     unaffable      una is in the vocabulary, unaf is not           una
       ffable       ##ff is, ##ffa is not                           una ##ff
-        able       ##able is                                       una ##ff ##able
+        able       ##able is                                       una ##ff ##able                               (TK6)
 
 If at some place nothing fits, the whole word becomes [UNK]; so does a word of more than 100 characters. What a word is,
 and what it loses beforehand (case and accents, for an uncased vocabulary), says bert_normal.py; so, unlike with BPE, decode
@@ -141,7 +141,7 @@ class WordPiece:
             return unknown
         pieces, start, known = [], 0, self._first
         while start < len(word):
-            for end in range(min(len(word), start + self._longest), start, -1):          # the longest first
+            for end in range(min(len(word), start + self._longest), start, -1):          # the longest first, (TK6)
                 token_id = known.get(word[start:end])
                 if token_id is not None:
                     break

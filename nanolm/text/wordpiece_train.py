@@ -1,8 +1,11 @@
 """Learn WordPiece's vocabulary: BPE's training, on letters that know whether they begin a word.
 
 WordPiece's own training was described but never published: join the pair whose joining makes the text most likely. With N
-pieces in the text, each drawn by its share, a join of x and y gains about count(xy) ln(N count(xy) / (count(x) count(y))) nats.
-Hugging Face's course takes count(xy) / (count(x) count(y)), the gain for each place and not for the text: of the words below it
+pieces in the text, each drawn by its share, a join of x and y gains about
+
+    count(xy) ln(N count(xy) / (count(x) count(y))) nats                                                         (TK5)
+
+at the places where it is made (the shares of the other pieces move a little as well). Hugging Face's course takes count(xy) / (count(x) count(y)), the gain for each place and not for the text: of the words below it
 would join ##g ##s first (5 places, 9 nats), the likelihood ##u ##g (20 places, 29 nats). Hugging Face's trainer takes the
 pair with the largest count, as BPE does (bpe_train.py). So do we; only the letters differ:
 

@@ -1,7 +1,7 @@
 """Clipping by global norm: a gradient that is too long is shortened; its direction stays.
 
-    norm = sqrt(sum over all tensors of sum g_i^2)
-    g <- g * max_norm / norm        if norm > max_norm, else unchanged
+    norm = sqrt(sum over all tensors of sum g_i^2)                                                              (OP11)
+    g <- g * max_norm / norm        if norm > max_norm, else unchanged                                          (OP12)
 
 One norm over all tensors together, and one factor for all: clipping each tensor (or element) by itself would turn
 the direction. A tied matrix is one tensor with one gradient, the sum of both its uses, and counts once.
@@ -11,7 +11,7 @@ the weights to where no later gradient leads back.
 
 Source    Pascanu, Mikolov, Bengio 2013, "On the difficulty of training recurrent neural networks",
           arXiv:1211.5063, algorithm 1.
-Tested    tests/test_clipping.py.
+Derived   notebooks/13_optimizers.ipynb.  Tested  tests/test_clipping.py.
 """
 import math
 
@@ -32,7 +32,7 @@ def global_norm(grads):
     for g in distinct(grads):
         flat = g.reshape(-1)
         total += float(np.einsum("i,i->", flat, flat, dtype=np.float64))
-    return math.sqrt(total)
+    return math.sqrt(total)                                                 # (OP11)
 
 
 def clip(grads, max_norm):
@@ -49,7 +49,7 @@ def clip(grads, max_norm):
         raise ValueError(f"max_norm is {max_norm}; it must be positive. Use math.inf to switch clipping off.")
     norm = global_norm(grads)
     if math.isfinite(norm) and norm > max_norm:
-        shorten(grads, max_norm / norm)
+        shorten(grads, max_norm / norm)                                     # (OP12)
     return norm
 
 

@@ -1,8 +1,8 @@
 """How good is a model? Four numbers about a text that it was not trained on.
 
-    loss                = -(1 / N) sum_i ln P(token i | tokens before it)      nats per token, N predicted tokens
-    perplexity          = exp(loss)                     between how many equally likely tokens it wavers
-    bits per character  = (N loss + ln V) / (ln 2 M)    M characters of the same text
+    loss                = -(1 / N) sum_i ln P(token i | tokens before it)      nats per token, N predicted tokens (TR2)
+    perplexity          = exp(loss)                     between how many equally likely tokens it wavers          (TR3)
+    bits per character  = (N loss + ln V) / (ln 2 M)    M characters of the same text                             (TR4)
     accuracy            = share of tokens that it gives the highest probability
 
 Loss and perplexity depend on the tokenizer: longer tokens are fewer and harder to predict. Bits per character do
@@ -20,7 +20,7 @@ A model sees at most T = block_size tokens, so the text is measured in windows. 
 All windows have length T, the last one too: it starts further left, and what was counted before does not count again.
 
 Source    bits per character from token losses: Radford et al. 2019 (GPT-2), section 3.1.
-Tested    tests/test_metrics.py.
+Derived   notebooks/14_training.ipynb.  Tested  tests/test_metrics.py.
 """
 import math
 
@@ -78,9 +78,9 @@ def evaluate(model, p, config, ids, n_characters, stride=None, workers=1, mapped
         return n * float(mean), hits, n                 # sums, not means: the last piece may be smaller
 
     nats, hits, tokens = map(sum, zip(*mapped(measure, pieces, workers)))
-    loss = nats / tokens
+    loss = nats / tokens                                # (TR2)
     return {"loss": loss,
-            "perplexity": math.exp(min(loss, 700.0)),   # exp(710) overflows
-            "bits_per_character": (nats + math.log(config.vocab_size)) / math.log(2) / n_characters,
+            "perplexity": math.exp(min(loss, 700.0)),   # (TR3); exp(710) overflows
+            "bits_per_character": (nats + math.log(config.vocab_size)) / math.log(2) / n_characters,        # (TR4)
             "accuracy": hits / tokens,
             "tokens": tokens}

@@ -1,7 +1,7 @@
 """Penalties: a price on the size of the weights, added to the loss, and so to the gradient.
 
-    L2(w) = (lambda / 2) sum w_i^2         dL2/dw_i = lambda w_i             pulls in proportion: weights shrink
-    L1(w) = lambda sum |w_i|               dL1/dw_i = lambda sign(w_i)       pulls equally: small weights end near zero
+    L2(w) = (lambda / 2) sum w_i^2         dL2/dw_i = lambda w_i             pulls in proportion: weights shrink   (TR6)
+    L1(w) = lambda sum |w_i|               dL1/dw_i = lambda sign(w_i)       pulls equally: small ones end near 0  (TR7)
 
     sign(0) = 0: at its corner |w| has no derivative; 0 lies between -1 and 1, so a weight of zero stays there.
 
@@ -10,7 +10,7 @@ it never enters the gradient (optimizers/adamw.py says what difference that make
 
 Source    L2: Hoerl, Kennard 1970, "Ridge regression"; L1: Tibshirani 1996, "Regression shrinkage and selection
           via the lasso".
-Tested    tests/test_optimizers.py.
+Derived   notebooks/14_training.ipynb.  Tested  tests/test_optimizers.py.
 """
 import numpy as np
 
@@ -23,7 +23,7 @@ def l2(params, strength, groups=None):
     for name, w in params.items():
         rate = strength * grouping.of(name, groups).decay
         price += rate / 2 * float(np.sum(np.square(w), dtype=np.float64))
-        dparams[name] = rate * w
+        dparams[name] = rate * w                        # (TR6)
     return price, dparams
 
 
@@ -33,7 +33,7 @@ def l1(params, strength, groups=None):
     for name, w in params.items():
         rate = strength * grouping.of(name, groups).decay
         price += rate * float(np.sum(np.abs(w), dtype=np.float64))
-        dparams[name] = rate * np.sign(w)
+        dparams[name] = rate * np.sign(w)               # (TR7)
     return price, dparams
 
 

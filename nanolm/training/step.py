@@ -3,7 +3,7 @@
 A batch of B rows is cut into shards of whole rows. The loss is a mean over the N targets that count, and shard k has
 N_k of them, so
 
-    loss = sum_k (N_k / N) loss_k            dloss/dw = sum_k (N_k / N) dloss_k/dw
+    loss = sum_k (N_k / N) loss_k            dloss/dw = sum_k (N_k / N) dloss_k/dw                              (TR5)
 
 exactly: differentiation is linear. (The plain mean of the shards' gradients is right only if all N_k are equal.)
 The same sum serves three purposes:
@@ -17,7 +17,7 @@ of shards (in the last digits, because sums are rounded) but not on the number o
 
 Source    Goyal et al. 2017, "Accurate, large minibatch SGD", arXiv:1706.02677, section 3, on getting the weights of
           the shards right.
-Tested    tests/test_step.py.
+Derived   notebooks/14_training.ipynb.  Tested  tests/test_step.py.
 """
 import numpy as np
 
@@ -72,7 +72,7 @@ def loss_and_gradients(model, p, ids, targets, config, rngs=None, shards=1, work
     def parts():
         nonlocal loss
         for k, (shard_loss, shard_grads) in zip(counted, parallel.ordered_map(one_shard, counted, workers)):
-            loss += counts[k] / total * float(shard_loss)
+            loss += counts[k] / total * float(shard_loss)           # (TR5)
             yield counts[k] / total, shard_grads
 
     grads = summing.weighted_sum(parts())

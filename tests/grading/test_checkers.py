@@ -96,3 +96,13 @@ def test_the_pairs_are_what_they_say():
         report = gradcheck.check(gradcheck.pair(pair.forward.function, pair.backward.function), *pair.args, float32=False)
         assert report.passed == pair.right, f"{pair.lesson}\n{report}"
         assert np.isfinite(np.asarray(pair.forward(*pair.args)[0])).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_checker_may_draw_its_upstream_gradient_from_any_seed(seed):
+    """The pairs' own x must not be the numbers that default_rng(seed) gives first: with dy = x, x^T dy is symmetric."""
+    drawn = np.random.default_rng(seed).standard_normal(200)
+    for pair in pairs.all_of(0):
+        for array in pair.args:
+            if getattr(array, "dtype", None) == np.float64 and array.size > 1:
+                assert not np.allclose(np.ravel(array), drawn[:array.size])

@@ -1,11 +1,11 @@
 """Adam: divide each weight's step by the usual size of its own gradient.
 
     t <- t + 1                                  t = 1 at the first step
-    m <- beta1 m + (1 - beta1) g                running mean of the gradient
-    v <- beta2 v + (1 - beta2) g^2              running mean of its square, element by element
-    m^ = m / (1 - beta1^t)                      m and v start at zero, so early on they are too small by exactly
-    v^ = v / (1 - beta2^t)                      these factors; without them the first step would be 3.2 times too long
-    w <- w - lr m^ / (sqrt(v^) + eps)
+    m <- beta1 m + (1 - beta1) g                running mean of the gradient                                    (OP5)
+    v <- beta2 v + (1 - beta2) g^2              running mean of its square, element by element                  (OP6)
+    m^ = m / (1 - beta1^t)                      m and v start at zero: early on they are too small by just      (OP7)
+    v^ = v / (1 - beta2^t)                      these factors; without them step 1 is 3.2 times too long        (OP8)
+    w <- w - lr m^ / (sqrt(v^) + eps)                                                                           (OP9)
 
 The quotient has no units: if the loss is scaled by 1000, the step stays the same. At the first step it is
 g / (|g| + eps), which is the sign of g; so lr is the distance a weight travels in one step, whatever its gradient.
@@ -18,7 +18,7 @@ A price on large weights is added to the gradient (penalties.py) and then divide
 with large gradients hardly pay it. adamw.py is the remedy.
 
 Source    Kingma, Ba 2015, "Adam: a method for stochastic optimization", arXiv:1412.6980, algorithm 1.
-Tested    tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
+Derived   notebooks/13_optimizers.ipynb.  Tested  tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
 """
 import numpy as np
 
@@ -52,9 +52,9 @@ def step(params, grads, state, lr, beta1=0.9, beta2=0.999, eps=1e-8, groups=None
         g, m, v = grads[name], state["m." + name], state["v." + name]
         group = grouping.of(name, groups)
         m *= beta1
-        m += (1 - beta1) * g
+        m += (1 - beta1) * g                            # (OP5)
         v *= beta2
-        v += (1 - beta2) * np.square(g)
-        m_hat = m / (1 - beta1 ** t)
-        v_hat = v / (1 - beta2 ** t)
-        w -= (lr * group.lr) * m_hat / (np.sqrt(v_hat) + eps)
+        v += (1 - beta2) * np.square(g)                 # (OP6)
+        m_hat = m / (1 - beta1 ** t)                    # (OP7)
+        v_hat = v / (1 - beta2 ** t)                    # (OP8)
+        w -= (lr * group.lr) * m_hat / (np.sqrt(v_hat) + eps)                   # (OP9)

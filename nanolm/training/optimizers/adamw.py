@@ -1,7 +1,7 @@
 """AdamW: Adam's step, and beside it, decoupled from the gradient, a decay of the weights.
 
-    w <- w - lr lambda w                        the decay: every weight loses the same share
-    w <- w - lr m^ / (sqrt(v^) + eps)           Adam's step, adam.py
+    w <- w - lr lambda w                        the decay: every weight loses the same share                    (OP10)
+    w <- w - lr m^ / (sqrt(v^) + eps)           Adam's step, adam.py                                            (OP9)
 
 A penalty (lambda/2) |w|^2 in the loss would add lambda w to the gradient. In SGD that is the same as this decay.
 In Adam it is not: the quotient divides the penalty by sqrt(v^), so that of two equal weights the one with the
@@ -13,7 +13,7 @@ GPT-2 and its successors decay matrices and leave biases and gains alone: groups
 Source    Loshchilov, Hutter 2019, "Decoupled weight decay regularization", arXiv:1711.05101, algorithm 2. Their
           decay is eta_t lambda w, with eta_t the schedule without its peak value alpha; here, as in PyTorch, it is
           lr lambda w with lr = alpha eta_t, so that lambda = 0.1 here is 0.1 alpha there.
-Tested    tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
+Derived   notebooks/13_optimizers.ipynb.  Tested  tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
 """
 import numpy as np
 
@@ -46,15 +46,15 @@ def step(params, grads, state, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_deca
         group = grouping.of(name, groups)
         rate = lr * group.lr
         m *= beta1
-        m += (1 - beta1) * g
+        m += (1 - beta1) * g                            # (OP5)
         v *= beta2
-        v += (1 - beta2) * np.square(g)
+        v += (1 - beta2) * np.square(g)                 # (OP6)
 
-        update = v / correction2                        # one array from here on: v^, then its root, then the quotient
+        update = v / correction2                        # (OP8); one array from here on: v^, its root, the quotient
         np.sqrt(update, out=update)
         update += eps
         np.divide(m, update, out=update)
-        update *= rate / correction1                    # 1 / correction1 turns m into m^
+        update *= rate / correction1                    # 1 / correction1 turns m into m^, (OP7)
 
-        w *= 1 - rate * weight_decay * group.decay      # decay first: it takes a share of the old weight
-        w -= update
+        w *= 1 - rate * weight_decay * group.decay      # (OP10), first: it takes a share of the old weight
+        w -= update                                     # (OP9)

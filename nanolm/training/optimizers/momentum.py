@@ -1,8 +1,8 @@
 """Momentum: step along a running sum of gradients, so that what they agree on adds up and the noise cancels.
 
-    u <- mu u + g                       u: the velocity, zero at the start; mu (about 0.9): how much of it is kept
-    w <- w - lr u                       heavy ball
-    w <- w - lr (g + mu u)              Nesterov: the step as if the next velocity were known already
+    u <- mu u + g            u: the velocity, zero at the start; mu (about 0.9): how much of it is kept         (OP2)
+    w <- w - lr u            heavy ball                                                                         (OP3)
+    w <- w - lr (g + mu u)   Nesterov: the step as if the next velocity were known already                      (OP4)
 
 After n equal gradients g, u = g (1 + mu + ... + mu^(n-1)), which tends to g / (1 - mu): at mu = 0.9 the step grows
 to ten times that of plain SGD. Choose lr accordingly.
@@ -10,7 +10,7 @@ to ten times that of plain SGD. Choose lr accordingly.
 Source    Polyak 1964, "Some methods of speeding up the convergence of iteration methods"; Nesterov's form
           as in Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning",
           eq. 3-4. They put lr inside u; here, as in PyTorch, it stands outside, so that a change of lr acts at once.
-Tested    tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
+Derived   notebooks/13_optimizers.ipynb.  Tested  tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
 """
 import numpy as np
 
@@ -42,6 +42,6 @@ def step(params, grads, state, lr, momentum=0.9, nesterov=False, groups=None):
         g, u = grads[name], state["u." + name]
         group = grouping.of(name, groups)
         u *= momentum
-        u += g
+        u += g                                          # (OP2)
         direction = g + momentum * u if nesterov else u
-        w -= (lr * group.lr) * direction
+        w -= (lr * group.lr) * direction                # (OP4) if nesterov, else (OP3)

@@ -1,12 +1,13 @@
 """Stochastic gradient descent: a small step against the gradient.
 
-    w <- w - lr g
+    w <- w - lr g                                                                                               (OP1)
 
     g    gradient of the loss by w, on one batch: the true gradient plus noise, hence "stochastic"
-    lr   learning rate; in units of w^2 per unit of loss, so no single value suits all tensors (see adam.py)
+    lr   learning rate; in units of w^2 per unit of loss, so no single value suits all tensors (see adam.py);
+         below 2 / curvature, or the steps grow
 
 Source    Robbins, Monro 1951, "A stochastic approximation method", Ann. Math. Statist. 22(3).
-Tested    tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
+Derived   notebooks/13_optimizers.ipynb.  Tested  tests/test_optimizers.py, tests/peers/test_optimizers_torch.py.
 """
 from nanolm.training import groups as grouping
 from nanolm.training.optimizers import check
@@ -29,4 +30,4 @@ def step(params, grads, state, lr, groups=None):
     state["t"] += 1
     for name, w in params.items():
         group = grouping.of(name, groups)
-        w -= (lr * group.lr) * grads[name]
+        w -= (lr * group.lr) * grads[name]              # (OP1)

@@ -1,0 +1,62 @@
+"""Lay out the folder that Sphinx reads: the project's texts at their places, and the pages that are made of it.
+
+    index.md                     docs/site/index.md, with the table of the course
+    notebooks/*.ipynb            the lessons
+    docs/*.md, datasets/*.md     as they are, their links turned (links.py)
+    reference/*.rst              a page for each module (reference.py)
+    docs/equations.md            all equations (equations.py)
+"""
+import json
+import shutil
+from pathlib import Path
+
+import equations
+import links
+import reference
+
+
+def lay_out(root, source):
+    """Write the folder `source` from the project at `root`; return the number of pages."""
+    lessons = sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    for path in lessons:
+        put(source / "notebooks" / path.name, notebook(path, root))
+    for path in (*root.glob("docs/**/*.md"), *root.glob("datasets/*.md")):
+        if "_site" not in path.parts and path.parent.name != "site":
+            at = path.relative_to(root).as_posix()
+            put(source / at, links.in_markdown(path.read_text(encoding="utf-8"), at))
+    for path in (*root.glob("docs/pictures/*"), *root.glob("docs/layers/*.svg")):
+        copy = source / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    put(source / "docs" / "equations.md", equations.page(lessons, root))
+    reference.write(root, source)
+    put(source / "index.md", index(root, lessons))
+    return sum(1 for path in source.rglob("*") if path.suffix in (".md", ".rst", ".ipynb"))
+
+
+def put(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def notebook(path, root):
+    """Return a lesson's JSON with the links of its text turned."""
+    book, at = json.loads(path.read_text(encoding="utf-8")), path.relative_to(root).as_posix()
+    for cell in book["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = links.in_markdown("".join(cell["source"]), at)
+    return json.dumps(book)
+
+
+def title(path):
+    """Return the first heading of a notebook, without its #."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join(cells[0]["source"]).split("\n")[0].lstrip("# ")
+
+
+def index(root, lessons):
+    """Return index.md: the page that is written, then the contents of the site."""
+    text = links.in_markdown((root / "docs" / "site" / "index.md").read_text(encoding="utf-8"), "README.md")
+    rows = "\n".join(f"| {path.stem[:2]} | [{title(path)}](notebooks/{path.name}) |" for path in lessons)
+    return text.replace("{{ lessons }}", f"| | lesson |\n|---|---|\n{rows}").replace(
+        "{{ lesson pages }}", "\n".join(f"{path.stem[:2]} {title(path).partition(':')[0]} <notebooks/{path.stem}>" for path in lessons))
