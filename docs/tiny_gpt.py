@@ -18,10 +18,10 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from nanolm import params  # noqa: E402
-from nanolm.layers import embedding, gelu, layernorm, linear, multihead  # noqa: E402
-from nanolm.lesson import figure  # noqa: E402
-from nanolm.models import gpt2  # noqa: E402
+from nanolm import params
+from nanolm.layers import embedding, gelu, layernorm, linear, multihead
+from nanolm.lesson import figure
+from nanolm.models import gpt2
 
 CELLS = (("# every array of a tiny GPT, forwards and backwards\n", "\n\np_tiny = "),
          ("# the picture of it, on one page\n", "\n\nfig = "))
@@ -42,10 +42,10 @@ def drawing():
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    names = dict(params=params, embedding=embedding, gelu=gelu, layernorm=layernorm, linear=linear, multihead=multihead,
-                 figure=figure, gpt2=gpt2, math=math, np=np, plt=plt)
+    layers = {"embedding": embedding, "gelu": gelu, "layernorm": layernorm, "linear": linear, "multihead": multihead}
+    names = {**layers, "params": params, "figure": figure, "gpt2": gpt2, "math": math, "np": np, "plt": plt}
     for source in cells():
-        exec(compile(source, "12_gpt2.ipynb", "exec"), names)
+        exec(compile(source, "12_gpt2.ipynb", "exec"), names)  # noqa: S102 (our own notebook's cells)
     page = names["draw_tiny_gpt"](*names["tiny_gpt"](names["tiny_parameters"](), names["tiny_ids"], names["tiny_targets"]))
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tiny-gpt"}):
         out = io.StringIO()
@@ -66,7 +66,7 @@ def smaller(svg):
 
     svg = cell.sub(rect, svg)
     svg = re.sub(r"font-family: [^;\"]*'[^\"]*?sans-serif; ?", "", svg)
-    svg = re.sub(r'(<svg [^>]*?)>', r'\1 font-family="DejaVu Sans, Verdana, Helvetica, sans-serif">', svg, count=1, flags=re.S)
+    svg = re.sub(r'(<svg [^>]*?)>', r'\1 font-family="DejaVu Sans, Verdana, Helvetica, sans-serif">', svg, count=1, flags=re.DOTALL)
     svg = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", svg)
     svg = re.sub(r'<g id="text_\d+">\s*(<text[^>]*>[^<]*</text>)\s*</g>', r"\1", svg)
     head, body = svg.split("<defs>", 1)                                     # the head says which version of XML it is: leave it

@@ -1,6 +1,7 @@
-"""The exercises of the notebooks: solved, they say so; not written, they say so; wrong, they say what is wrong.
+"""The exercises that a lesson checks by itself: solved, they say so; not written, they say so; wrong, they say what is wrong.
 
-The code cells of a notebook run here one after the other, without Jupyter, with a solution in place of the empty one.
+Those that the grader knows are run by notebooks/run.py, unsolved and solved, and tested in tests/grading/. Here code cells run
+one after the other, without Jupyter, with a solution in place of the empty one. And the runner itself.
 """
 import contextlib
 import io
@@ -12,136 +13,6 @@ import numpy as np
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-
-CHECKER = '''
-def my_check(forward, backward, *args):
-    rng, h = np.random.default_rng(1), 1e-5
-    y, cache = forward(*args)
-    dy = rng.standard_normal(np.shape(y)) if np.ndim(y) else float(rng.standard_normal())
-    got = backward(dy, cache)
-    got = got if isinstance(got, tuple) else (got,)
-    expected = []
-    for k, a in enumerate(args):
-        if np.issubdtype(a.dtype, np.floating):
-            slope = np.zeros_like(a)
-            for i in np.ndindex(a.shape):
-                ends = []
-                for step in (h, -h):
-                    b = a.copy()
-                    b[i] += step
-                    ends.append(np.sum(dy * forward(*args[:k], b, *args[k + 1:])[0]))
-                slope[i] = (ends[0] - ends[1]) / (2 * h)
-            expected.append(slope)
-    largest = max(np.abs(e).max() for e in expected)
-    if [g.shape for g in got] != [e.shape for e in expected]:
-        return False
-    return all((np.abs(g - e) <= 1e-5 * np.abs(e) + 1e-7 * largest).all() for g, e in zip(got, expected))
-'''
-
-LAYERNORM = '''
-def mine(dy, cache):
-    x, weight, mean, rstd = cache
-    n, C, dn = (x - mean) * rstd, x.shape[-1], dy * weight
-    dx = rstd * (dn - dn.mean(axis=-1, keepdims=True) - n * (dn * n).mean(axis=-1, keepdims=True))
-    return dx, (dy * n).reshape(-1, C).sum(axis=0), dy.reshape(-1, C).sum(axis=0)
-'''
-
-BLOCK = '''
-def mine(dy, cache):
-    norm, c1, c2, c3, c4, c5, c6 = cache
-    dh, dmlp = mlp.backward(dropout.backward(dy, c6), c5)
-    dx, w2, b2 = layernorm.backward(dh, c4)
-    dx = dy + dx
-    dh, dattn = multihead.backward(dropout.backward(dx, c3), c2)
-    dx_1, w1, b1 = layernorm.backward(dh, c1)
-    return dx + dx_1, {"ln_1": {"weight": w1, "bias": b1}, "attn": dattn, "ln_2": {"weight": w2, "bias": b2}, "mlp": dmlp}
-'''
-
-
-@pytest.fixture
-def run(capsys):
-    """Return a function that runs a notebook with a cell replaced, and returns what its last exercise cell printed."""
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-
-    def with_solution(name, definition, solution, check):
-        cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-        sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-        assert sum(s.startswith(definition) for s in sources) == sum(check in s for s in sources) == 1
-        names = {}
-        for source in sources:
-            if check in source:
-                capsys.readouterr()
-            exec(solution if source.startswith(definition) and solution else source, names)  # noqa: S102 (our own notebook)
-            if check in source:
-                return capsys.readouterr().out
-    yield with_solution
-    import matplotlib.pyplot as plt
-    plt.close("all")
-
-
-def checker(run, solution):
-    return run("00_gradients", "def my_check(", solution, "jury(my_check)")
-
-
-def test_the_checker_exercise(run):
-    assert "is not written yet" in checker(run, None)
-    said = checker(run, CHECKER)
-    assert "wrong ones caught:     12 of 12" in said and "right ones left alone: 9 of 9" in said
-
-
-@pytest.mark.parametrize("right, wrong, told", [
-    ("else float(rng.standard_normal())", "else 1.0", "cross-entropy, dloss ignored"),
-    ("dy = rng.standard_normal(np.shape(y))", "dy = np.ones(np.shape(y))", "softmax, plain average"),
-    ("1e-7 * largest", "1e-8", "tiny gradients, zeros"),
-    (" + 1e-7 * largest", "", "right, but rejected: attention with key bias"),
-    ("h = np.random.default_rng(1), 1e-5", "h = np.random.default_rng(1), 1e-10", "is h far from 1e-5"),
-    ("(np.abs(g - e) <= 1e-5 * np.abs(e) + 1e-7 * largest).all()", "not (np.abs(g - e) > 1e-5 * np.abs(e) + 1e-7 * largest).any()",
-     "gelu, 0 / 0"),
-])
-def test_the_checker_exercise_names_what_slipped_through(run, right, wrong, told):
-    assert right in CHECKER
-    said = checker(run, CHECKER.replace(right, wrong))
-    assert told in said and "All of them" not in said
-
-
-def test_the_checker_exercise_names_the_case_at_which_a_checker_stops(run, capsys):
-    with pytest.raises(ValueError, match="no integers"):
-        checker(run, """
-def my_check(forward, backward, *args):
-    if args[0].dtype.kind == "i":
-        raise ValueError("no integers, please")
-    return True
-""")
-    ids = np.arange(1).dtype                                     # int64, or int32 on an old Windows
-    assert (f'your checker stopped at "embedding, repeated ids" with ValueError: no integers, please  '
-            f'(arguments: {ids} (2,3), float64 (6,3))') in capsys.readouterr().out
-
-
-def test_the_layernorm_exercise(run):
-    def backward(solution):
-        return run("05_layernorm", "def mine(", solution, "\ncheck_mine()")
-
-    assert "is not written yet" in backward(None)
-    said = backward(LAYERNORM)
-    assert "7 of 7 cases right" in said and "ok  the same losses as with nanolm's own" in said
-    said = backward(LAYERNORM.replace(" - dn.mean(axis=-1, keepdims=True)", ""))
-    assert "0 of 7 cases right" in said and "the same losses" not in said
-    said = backward(LAYERNORM.replace("keepdims=True", "keepdims=False"))          # what hint 3 warns of
-    assert "backward raised ValueError" in said and "the same losses" not in said
-
-
-def test_the_gpt2_exercise(run):
-    pytest.importorskip("IPython")
-
-    def backward(solution):
-        return run("12_gpt2", "def mine(", solution, "\ncheck_mine()")
-
-    assert "is not written yet" in backward(None)
-    said = backward(BLOCK)
-    assert "right  pre-norm, causal\n" in said and "ok  the same losses as with nanolm's own" in said and "note" not in said
-    said = backward(BLOCK.replace("dx = dy + dx", "pass"))
-    assert "WRONG" in said and "the same losses" not in said
 
 ROW = """
 def online_row(m, l, acc, scores, values):
@@ -250,6 +121,70 @@ def test_the_weights_exercise_names_the_mistake(fast_attention, right, wrong, to
     assert told in fast_attention("check_weights()", WEIGHTS.replace(right, wrong))
 
 
+PIECES = """
+def pieces(word, vocabulary):
+    found, start = [], 0
+    while start < len(word):
+        end = len(word)
+        while end > start and ("##" * (start > 0) + word[start:end]) not in vocabulary:
+            end -= 1
+        if end == start:
+            return ["[UNK]"]
+        found.append("##" * (start > 0) + word[start:end])
+        start = end
+    return found
+"""
+MEAN_POOL = """
+def mean_pool(x, lengths):
+    mask = np.arange(x.shape[1]) < lengths[:, None]
+    return (x * mask[..., None]).sum(axis=1) / lengths[:, None]
+"""
+LIMIT = """
+def limit(bandwidth, P, b, L, G, D, n):
+    return bandwidth / (P * b / 8 + n * 2 * L * G * D * 2)
+"""
+
+
+def told(lesson, check, solution, capsys):
+    """Return what the check cell of an exercise prints for a solution, None: for the cell as it stands in the lesson."""
+    cells = json.loads((NOTEBOOKS / f"{lesson}.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    (at,) = [i for i, source in enumerate(sources) if source.rstrip().endswith(check)]
+    names = {"np": np}
+    exec(solution or sources[at - 1], names)  # noqa: S102 (our own notebook)
+    capsys.readouterr()
+    exec(sources[at], names)  # noqa: S102
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("right, wrong, said", [
+    (None, None, "not written yet"), ("", "", "ok  303 words"), ("end = len(word)", "end = start + 1", "known mistake|No known mistake"),
+    ('"##" * (start > 0) + word', '"" + word', "without ##"), ('return ["[UNK]"]', 'return found + ["[UNK]"]', "were kept"),
+    ("start = end", "start = end + 0 * missing", "stopped with NameError"),
+])
+def test_the_pieces_exercise(right, wrong, said, capsys):
+    import re
+    assert re.search(said, told("15_tokenizers", "\ncheck_pieces()", PIECES.replace(right, wrong) if right is not None else None, capsys))
+
+
+@pytest.mark.parametrize("right, wrong, said", [
+    (None, None, "not written yet"), ("", "", "Right."), ("x * mask[..., None]", "x", "It is|The padding|Not right"),
+    (".sum(axis=1) / lengths[:, None]", ".mean(axis=1)", "counted: divide by lengths"), (" / lengths[:, None]", "", "It is the sum"),
+    ("lengths[:, None]\n    return", "lengths\n    return", "stopped with ValueError"), ("return (x * m", "x *= 2; return (x * m", "It changes x"),
+])
+def test_the_pooling_exercise(right, wrong, said, capsys):
+    import re
+    assert re.search(said, told("21_real_weights", "print(look_at(mean_pool))", MEAN_POOL.replace(right, wrong) if right is not None else None,
+                                capsys))
+
+
+@pytest.mark.parametrize("right, wrong, said", [
+    (None, None, "not written yet"), ("", "", "Right: 25"), (" / 8", "", "Bits are not bytes"), ("* 2)", ")", "The weights are right"),
+])
+def test_the_limit_exercise(right, wrong, said, capsys):
+    assert said in told("21_real_weights", "print(look_at_limit(limit))", LIMIT.replace(right, wrong) if right is not None else None, capsys)
+
+
 def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
     """A broken notebook, one that warns, one without outputs and a good one: the table and the exit code say so."""
     nbformat = pytest.importorskip("nbformat")
@@ -262,7 +197,7 @@ def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
     for name, source in {"1_error": "1 / 0", "2_warns": "import sys\nprint('careful', file=sys.stderr)", "3_good": "print(6 * 7)"}.items():
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path / f"{name}.ipynb")
     monkeypatch.setattr(runner, "HERE", tmp_path)
-    assert runner.main([]) == 1
+    assert runner.main(["--jobs", "2"]) == 1
     said = capsys.readouterr().out
     assert "FAILED: ZeroDivisionError" in said and "FAILED: cell 0 warns: careful" in said
     assert "FAILED: it is stored without outputs" in said and "0 of 3 notebooks" in said
@@ -270,3 +205,37 @@ def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "3_good.ipynb").read_text())["cells"][0]["outputs"][0]["text"] == ["42\n"]
     assert runner.main(["nothing"]) == 2
     assert not list(tmp_path.glob("*.tmp"))
+
+
+EXERCISE = '''# exercise: softmax.backward
+def backward(dy, cache):
+    raise NotImplementedError("not written yet")'''
+GRADING = '''report = grade("softmax.backward", backward)
+display(report)
+report.score'''
+
+
+def test_the_runner_fills_the_gaps_and_looks_at_the_scores(tmp_path, monkeypatch, capsys):
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS))         # tmp_path is no place of solutions.py
+    monkeypatch.setenv("MPLBACKEND", "")
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))
+    monkeypatch.delitem(sys.modules, "run", raising=False)
+    import run as runner
+    monkeypatch.setattr(runner, "HERE", tmp_path)
+    cells = ["from nanolm.grading import grade", EXERCISE, GRADING]
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells]), tmp_path / "1_stub.ipynb")
+    cells[1] = EXERCISE.replace('raise NotImplementedError("not written yet")', "return dy")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells]), tmp_path / "2_wrong.ipynb")
+    assert runner.main(["1_stub", "--write"]) == 0
+    stored = json.loads((tmp_path / "1_stub.ipynb").read_text())["cells"]
+    assert stored[1]["metadata"]["nbgrader"]["solution"] and stored[2]["metadata"]["nbgrader"]["points"] == 1
+    assert runner.main(["1_stub", "--solved"]) == 0 and "solution(" not in (tmp_path / "1_stub.ipynb").read_text()
+    stored[1]["source"] = [EXERCISE.replace("softmax.backward", "softmax.forward")]        # a mark that is another's
+    (tmp_path / "1_stub.ipynb").write_text(json.dumps({**json.loads((tmp_path / "1_stub.ipynb").read_text()), "cells": stored}))
+    capsys.readouterr()
+    assert runner.main(["1_stub", "--solved"]) == 1
+    assert "1 of 2" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        runner.main(["--solved", "--write"])

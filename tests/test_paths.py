@@ -6,8 +6,9 @@ import pytest
 
 TOP = Path(__file__).parents[1]
 NAMED = re.compile(r"(?<![\w/.-])((?:nanolm|tests|notebooks|docs|datasets|kernels|layers|models|training|generation|gradcheck|bench|data|text|cli)"
-                   r"/[\w/.-]*\w\.(?:py|ipynb|md|png))(?![\w/])")
-FILES = [path for pattern in ("README.md", "docs/*.md", "datasets/*.md", "nanolm/**/*.py", "notebooks/*.ipynb", "notebooks/*.py")
+                   r"/[\w/.-]*\w\.(?:py|ipynb|md|png|svg))(?![\w/])")
+FILES = [path for pattern in ("README*.md", "docs/*.md", "docs/teaching/*.md", "docs/*.py", "docs/site/*.py", "datasets/*.md", "nanolm/**/*.py", "notebooks/*.ipynb",
+                                "notebooks/*.py")
          for path in sorted(TOP.glob(pattern))]
 
 

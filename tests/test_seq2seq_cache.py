@@ -1,6 +1,5 @@
 """Writing a target with a cache: the logits of running all of it, and the texts that greedy and beams must find."""
 import itertools
-import math
 
 import numpy as np
 import pytest

@@ -9,6 +9,11 @@ which the model's backward gives anyway. With s = alpha / r, dW the gradient by 
 
 (One entry, W'_io = W_io + s sum_k A_ik B_ko: so dA_ik = sum_o dW_io s B_ko, and dB_ko = sum_i s A_ik dW_io.)
 
+A begins random, with the mean 0 and the variance 1 / r. Then A A^T is the identity on average, and the first step, which moves
+B alone, moves W' by -lr s^2 A A^T dW: the step of full fine-tuning, seen through r random directions.
+
+    E[A A^T]_ij = sum_k E[A_ik A_jk] = r (1 / r) [i = j] = [i = j]                                                      (LR3)
+
 So no layer and no model has to know: form W', run the model, turn its gradient into those of A and B. Any matrix of any model
 will do, by its dotted name. What it saves is what has to be kept for each weight that learns, and what has to be stored: for
 GPT-2 small with r = 8 on the matrices of attention, 0.44 million numbers in place of 124 million have Adam's two averages
@@ -53,7 +58,7 @@ def init(p, patterns, rank, rng, whole=()):
         if isinstance(rank, bool) or not isinstance(rank, (int, np.integer)) or not 1 <= rank < min(w.shape):
             raise ValueError(f"rank must be a whole number of at least 1 and below both sides of every matrix, but it is "
                              f"{rank!r}, and {name} is {w.shape}.")
-        adapters[name + A] = (rng.standard_normal((w.shape[0], rank)) / rank**0.5).astype(w.dtype)
+        adapters[name + A] = (rng.standard_normal((w.shape[0], rank)) / rank**0.5).astype(w.dtype)       # (LR3)
         adapters[name + B] = np.zeros((rank, w.shape[1]), w.dtype)
     for pattern in [whole] if isinstance(whole, str) else whole:
         fitting = {name: w.copy() for name, w in parameters.flatten(p).items() if fnmatchcase(name, pattern)}
@@ -99,5 +104,5 @@ def backward(dp, adapters, alpha=16.0):
         a, b, dw = adapters[name + A], adapters[name + B], flat[name]
         s = float(alpha) / a.shape[1]
         gradients[name + A] = s * (dw @ b.T)                                    # W' = W + s a b, (LR2)
-        gradients[name + B] = s * (a.T @ dw)
+        gradients[name + B] = s * (a.T @ dw)                                    # (LR2)
     return gradients

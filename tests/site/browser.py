@@ -28,8 +28,13 @@ const look = () => {
     pictures: [...document.images].filter(i => !(i.complete && i.naturalWidth > 0) && i.loading != "lazy").map(i => i.src),
   });
 };
-const ready = window.MathJax && MathJax.startup && MathJax.startup.promise ? MathJax.startup.promise : Promise.resolve();
-ready.then(() => setTimeout(look, 0), look);
+// MathJax comes by a script that does not hold up the page: wait for it, then for the formulas.
+const due = document.querySelector("script[src*=mathjax i]") !== null;
+const wait = left => {
+  if (due && left > 0 && !(window.MathJax && MathJax.startup && MathJax.startup.promise)) setTimeout(() => wait(left - 1), 50);
+  else (due && window.MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 0), look);
+};
+wait(400);
 """
 
 

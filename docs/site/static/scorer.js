@@ -1,5 +1,5 @@
 // The search puts the lessons before the pages of the files, and the name of a thing before its mention.
-const Scorer = {
+var Scorer = {
   score: result => {
     const [page, , , , points] = result;
     return points + (page.startsWith("notebooks/") ? 30 : page.startsWith("docs/") ? 15 : 0);
