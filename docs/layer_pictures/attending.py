@@ -21,8 +21,10 @@ def attention_picture():
     picture.head("s = q k^{T} / √D,     P = softmax(s),     y = P v", "dP = dy v^{T}")
     columns.draw(picture, [
         Column("q", "(T, D)", q, dq, "= ds k / √D", decimals=1, back=2), "·",
-        Column("k", "(S, D)", k, dk, "= ds^{T} q / √D", decimals=1, back=2), "→", Column("P", "(T, S)", P, ds, "= P (dP − Σ dP P)", label="ds"),
-        "@", Column("v", "(S, D)", v, dv, "= P^{T} dy", decimals=1, back=2), "=", Column("y", "(T, D)", y, dy)], cell=(96, 42), top=232, road=458, below=566,
+        Column("k", "(S, D)", k, dk, "= ds^{T} q / √D", decimals=1, back=2), "→",
+        Column("P", "(T, S)", P, ds, "= P (dP − Σ dP P)", label="ds"),
+        "@", Column("v", "(S, D)", v, dv, "= P^{T} dy", decimals=1, back=2), "=", Column("y", "(T, D)", y, dy)],
+        cell=(96, 42), top=232, road=458, below=566,
         calls=("y, cache = attention.forward(q, k, v)", "dq, dk, dv = attention.backward(dy, cache)"))
     return picture
 
@@ -60,7 +62,8 @@ def masks_picture():
 def multihead_picture():
     T, C, H = 3, 4, 2
     x, dy, small = drawn(23, 1, T, C), drawn(24, 1, T, C), (24, 24)
-    p = {"c_attn": {"weight": drawn(25, C, 3 * C), "bias": np.zeros(3 * C)}, "c_proj": {"weight": drawn(26, C, C), "bias": np.zeros(C)}}
+    p = {"c_attn": {"weight": drawn(25, C, 3 * C), "bias": np.zeros(3 * C)},
+         "c_proj": {"weight": drawn(26, C, C), "bias": np.zeros(C)}}
     y, cache = multihead.forward(x, p, H)
     dx, dp = multihead.backward(dy, cache)
     packed, _ = linear.forward(x, **p["c_attn"])
@@ -85,10 +88,13 @@ def multihead_picture():
         picture.text(middle, 618, "dq dk dv" if name == "q k v" else "d" + name, 30, BACK, "middle", bold=True)
         picture.array(left, 634, gradient, BACK, small, name="d" + name, shown=False)
     for h in range(H):
-        picture.text(974, 194 + 150 * h, f"P of head {h} (T, S)", 28, anchor="middle", bold=True)
+        picture.text(974, 194 + 150 * h, f"head {h}: P (T, S)", 28, anchor="middle", bold=True)
         picture.array(854, 204 + 150 * h, P[0, h], FORTH, (80, 36), name=f"P{h}")
-    for start, end in ((140, 176), (474, 506), (802, 850), (1098, 1146), (1252, 1302), (1410, 1460)):
+    for start, end in ((140, 176), (474, 506), (1252, 1302), (1410, 1460)):
         picture.arrow([(start, 342), (end, 342)])
+    for y in (258, 408):                                            # into each head, and out of it
+        picture.arrow([(802, 342), (826, 342), (826, y), (850, y)])
+        picture.arrow([(1098, y), (1122, y), (1122, 342), (1146, 342)])
     for start, end in ((1460, 1410), (1302, 1252), (1146, 802), (506, 474), (176, 140)):
         picture.arrow([(start, 682), (end, 682)], BACK)
     for i in range(3):

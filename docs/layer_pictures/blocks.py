@@ -19,7 +19,8 @@ def residual_picture():
     for top, colour, names, values in ((300, FORTH, ("x (T, C)", "f(x)", "y (T, C)"), (x, a, x + a)),
                                        (640, BACK, ("dx", "f.backward(dy)", "dy"), (dy + df, df, dy))):
         forth = colour == FORTH
-        for left, name, array, up in ((60, names[0], values[0], 0), (650, names[1], values[1], -70), (1240, names[2], values[2], 0)):
+        for left, name, array, up in ((60, names[0], values[0], 0), (650, names[1], values[1], -70),
+                                      (1240, names[2], values[2], 0)):
             picture.text(left + 150, top + up - 12, name, 30, colour, "middle", bold=True)
             picture.array(left, top + up, array, colour, (100, 46), name=name.split()[0])
         for line in ([(366, top + 23), (1072, top + 23)], [(1124, top + 23), (1234, top + 23)],
@@ -47,7 +48,8 @@ def mlp_picture():
                       "Widen, bend, narrow, each token alone: two thirds of a block's weights are in these two matrices.")
     picture.head("u = x W_{fc} + b,     h = gelu(u),     y = h W_{proj} + b", "here F = 2 C; in GPT-2 4 C", colour=GREY)
     left = columns.draw(picture, [
-        Column("x", "(T, C)", x, dx, "= du W_{fc}^{T}", decimals=1, back=2), Column("u", "(T, F)", u, gelu.backward(dh, c_bend), "= dh · gelu′(u)"),
+        Column("x", "(T, C)", x, dx, "= du W_{fc}^{T}", decimals=1, back=2),
+        Column("u", "(T, F)", u, gelu.backward(dh, c_bend), "= dh · gelu′(u)"),
         Column("h", "(T, F)", h, dh, "= dy W_{proj}^{T}"), Column("y", "(T, C)", y, dy)], cell=(92, 44),
         calls=("y, cache = mlp.forward(x, p)", "dx, dp = mlp.backward(dy, cache)"))
     weight(picture, left["x"] + 184, left["u"], "W_fc (C, F)", p["c_fc"]["weight"], 302)
@@ -102,7 +104,8 @@ def gated(picture, top, colour, names, arrays):
     for line in ([(238, top + 100), (318, top + 100), (318, top + 38), (392, top + 38)],
                  [(238, top + 100), (318, top + 100), (318, top + 160), (392, top + 160)],
                  [(694, top + 38), (780, top + 38), (780, top + 100), (872, top + 100)],
-                 [(694, top + 160), (780, top + 160), (780, top + 100), (872, top + 100)], [(1174, top + 100), (1360, top + 100)]):
+                 [(694, top + 160), (780, top + 160), (780, top + 100), (872, top + 100)],
+                 [(1174, top + 100), (1360, top + 100)]):
         picture.arrow(line if colour == FORTH else line[::-1], colour)
     if colour == FORTH:
         picture.text(1266, top + 82, "W_down", 28, GREY, "middle")
@@ -134,7 +137,8 @@ def block_picture():
     picture.text(1560, 234, "y", 40, FORTH, "end", bold=True)
     picture.text(40, 564, "dx", 40, BACK, bold=True)
     picture.text(1560, 564, "dy", 40, BACK, "end", bold=True)
-    picture.road(456, "numbers: the typical size (rms) of what leaves a box", "and of the gradient that leaves it on the way back")
+    picture.road(456, "numbers: the typical size (rms) of what leaves a box",
+                 "and of the gradient that leaves it on the way back")
     return picture
 
 

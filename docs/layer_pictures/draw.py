@@ -57,12 +57,15 @@ class Picture:
         """Draw a box."""
         more = (f' rx="{radius}"' if radius else "") + (' stroke-dasharray="10 7"' if dashed else "")
         edge = "" if line == "none" else f' stroke="{line}" stroke-width="{thick}"'
-        self.parts.append(f'<rect x="{short(x)}" y="{short(y)}" width="{short(w)}" height="{short(h)}" fill="{fill}"{edge}{more}/>')
+        place = f'x="{short(x)}" y="{short(y)}" width="{short(w)}" height="{short(h)}"'
+        self.parts.append(f'<rect {place} fill="{fill}"{edge}{more}/>')
 
     def text(self, x, y, text, size=TEXT, colour=INK, anchor="start", mono=False, bold=False):
         """Write one line; x_{t} and W^{T} are indices, which need size 36 to be as large as 28 themselves."""
         text = text.replace("  ", "\u00a0\u00a0")                                       # SVG makes one of two plain spaces
         assert size >= 28 and (size >= FORMULA or not width.INDEX.search(text)), f"{self.name}: {text!r} is too small to read"
+        if not text:
+            return
         more = (f' text-anchor="{anchor}"' if anchor != "start" else "") + (f' font-family="{MONO}"' if mono else "")
         more += (' font-weight="bold"' if bold else "") + ("" if colour == INK else f' fill="{colour}"')
         self.parts.append(f'<text x="{short(x)}" y="{short(y)}" font-size="{size}"{more}>{indexed(text, size)}</text>')
@@ -125,7 +128,8 @@ class Picture:
     def svg(self):
         """Return the file's text."""
         head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" width="{W}" height="{H}" role="img" '
-                f'font-family="{SANS}" fill="{INK}">\n<title>{escape(self.title)}</title>\n<desc>{escape(self.sees)} A picture of nanolm, MIT licence.</desc>\n'
+                f'font-family="{SANS}" fill="{INK}">\n<title>{escape(self.title)}</title>\n'
+                f'<desc>{escape(self.sees)} A picture of nanolm, MIT licence.</desc>\n'
                 f'<rect width="{W}" height="{H}" rx="16" fill="#ffffff"/>\n')
         return head + "\n".join(self.parts) + "\n</svg>\n"
 

@@ -20,8 +20,10 @@ def linear_picture():
                       "Each gradient has its array's shape; all T tokens use one weight, so its gradient is a sum over them.")
     picture.head("y = x W + b          y_{to} = Σ_{i} x_{ti} W_{io} + b_{o}")
     columns.draw(picture, [
-        Column("x", "(T, C)", x, dx, "= dy W^{T}"), "@", Column("weight W", "(C, F)", weight, dweight, "= x^{T} dy", True, label="dweight"),
-        "+", Column("bias b", "(F)", bias, dbias, "= Σ_{t} dy_{t}", True, label="dbias"), "=", Column("y", "(T, F)", y, dy, "is given")],
+        Column("x", "(T, C)", x, dx, "= dy W^{T}"), "@",
+        Column("weight W", "(C, F)", weight, dweight, "= x^{T} dy", True, label="dweight"),
+        "+", Column("bias b", "(F)", bias, dbias, "= Σ_{t} dy_{t}", True, label="dbias"),
+        "=", Column("y", "(T, F)", y, dy, "is given")],
         calls=("y, cache = linear.forward(x, weight, bias)", "dx, dweight, dbias = linear.backward(dy, cache)"))
     return picture
 
@@ -102,7 +104,8 @@ def embedding_picture():
     y, cache = embedding.forward(ids, weight)
     dweight = embedding.backward(dy, cache)
     picture = Picture("embedding", "Embedding", "nanolm/layers/embedding.py",
-                      "Row 2 was looked up twice, so its gradient is the sum of two; nobody asked for rows 1 and 3: theirs is zero.")
+                      "Row 2 was looked up twice, so its gradient is the sum of two; "
+                      "nobody asked for rows 1 and 3: theirs is zero.")
     picture.head("y_{t} = W[id_{t}]", "dW_{v} = Σ dy_{t} over all t with id_{t} = v", 150)
     for top, name, table, right, rows, colour in ((206, "weight W (V, C)", weight, "y (T, C)", y, FORTH),
                                                   (560, "dweight (V, C)", dweight, "dy (T, C)", dy, BACK)):

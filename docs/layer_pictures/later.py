@@ -91,7 +91,8 @@ def kv_cache_picture():
     kv_cache.make_room(one, 1, 1)
     a_token = one.keys.nbytes + one.values.nbytes
     picture = Picture("kv_cache", "Key-value cache", "nanolm/generation/kv_cache.py",
-                      "Old keys and values never change, because no token sees the future: keep them, and run only the new token.")
+                      "Old keys and values never change, because no token sees the future: "
+                      "keep them, and run only the new token.")
     picture.head("y_{t} = Σ_{s ≤ t} P_{ts} v_{s}: of the past, k and v are enough", "no way back: only for writing")
     for t in range(5):
         growing(picture, t, int(ids[0, t]))

@@ -22,11 +22,14 @@ def adamw_picture():
             kept[name].append(value)
     w, m, v = (np.array(kept[name]) for name in "wmv")
     picture = Picture("adamw", "AdamW", "nanolm/training/optimizers/adamw.py",
-                      "The gradients differ several hundred times, the steps hardly: each number is divided by its own typical size.")
+                      "The gradients differ several hundred times, the steps hardly: "
+                      "each number is divided by its own typical size.")
     picture.head("m ← β_{1} m + (1 − β_{1}) g,     v ← β_{2} v + (1 − β_{2}) g^{2}")
-    picture.formula(40, 212, "w ← w − lr λ w − lr m^ / (√v^ + ε),     m^ = m / (1 − β_{1}^{t}),     v^ = v / (1 − β_{2}^{t})", FORTH)
-    for x, name, says, values, colour, decimals in ((130, "g", "the gradient", gradients, BACK, 2), (500, "m^", "its average", m, FORTH, 3),
-                                                    (880, "√v^", "its size", v, FORTH, 3), (1290, "w", "the weights", w, FORTH, 3)):
+    picture.formula(40, 212, "w ← w − lr λ w − lr m^ / (√v^ + ε),     m^ = m / (1 − β_{1}^{t}),     v^ = v / (1 − β_{2}^{t})",
+                    FORTH)
+    for x, name, says, values, colour, decimals in (
+            (130, "g", "the gradient", gradients, BACK, 2), (500, "m^", "its average", m, FORTH, 3),
+            (880, "√v^", "its size", v, FORTH, 3), (1290, "w", "the weights", w, FORTH, 3)):
         cell = (130, 48)
         picture.text(x + 130, 286, f"{name}: {says}", 30, colour, "middle", bold=True)
         for j in (0, 1):
@@ -66,11 +69,12 @@ def lora_picture():
     size = {"w": np.zeros((768, 768), np.float32)}
     thin = sum(array.size for array in lora.init(size, "w", 8, np.random.default_rng(0)).values())
     picture = Picture("lora", "LoRA", "nanolm/training/lora.py",
-                      "The large matrix stays as it was published; two thin ones learn, and they get their gradients from that of W′.")
+                      "The large matrix stays as it was published; two thin ones learn, "
+                      "and they get their gradients from that of W′.")
     picture.head("W′ = W + s A B,     s = alpha / r", "dA = s dW′ B^{T},     dB = s A^{T} dW′")
     columns.draw(picture, [
-        Column("W", "(C, F), frozen", p["w"], decimals=1, colour=GREY), "+ s", Column("A", "(C, r)", adapters["w.lora_a"],
-                                                                                    gradients["w.lora_a"], learned=True, decimals=1, back=2),
+        Column("W", "(C, F), frozen", p["w"], decimals=1, colour=GREY), "+ s",
+        Column("A", "(C, r)", adapters["w.lora_a"], gradients["w.lora_a"], learned=True, decimals=1, back=2),
         "@", Column("B", "(r, F)", adapters["w.lora_b"], gradients["w.lora_b"], learned=True, decimals=1, back=2), "=",
         Column("W′", "(C, F)", merged, dw, back=1)], cell=(96, 44),
         calls=("lora.merged(p, adapters, alpha)", "gradients = lora.backward(dp, adapters, alpha)"))

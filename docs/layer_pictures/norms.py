@@ -9,16 +9,19 @@ from nanolm.layers import cross_entropy, dropout, layernorm, rmsnorm, softmax
 
 
 def layernorm_picture():
-    x, weight, bias, dy = np.array([[1.0, 2.0, 6.0], [-4.0, 0.0, 1.0]]), np.array([1.5, 0.5, -1.0]), np.array([0.0, 1.0, 2.0]), drawn(14, 2, 3)
+    x, dy = np.array([[1.0, 2.0, 6.0], [-4.0, 0.0, 1.0]]), drawn(14, 2, 3)
+    weight, bias = np.array([1.5, 0.5, -1.0]), np.array([0.0, 1.0, 2.0])
     n, _ = layernorm.forward(x, np.ones(3), np.zeros(3))
     y, cache = layernorm.forward(x, weight, bias)
     dx, dweight, dbias = layernorm.backward(dy, cache)
     picture = Picture("layernorm", "Layer normalisation", "nanolm/layers/layernorm.py",
-                      "Each token alone gets mean 0 and variance 1; a shift of all its channels is lost, so its row of dx adds up to 0.")
+                      "Each token alone gets mean 0 and variance 1; a shift of all its channels is lost, "
+                      "so its row of dx adds up to 0.")
     picture.head("n = (x − mean) rstd,     rstd = 1 / √(var + ε),     y = n · weight + bias")
     left = columns.draw(picture, [
         Column("x", "(T, C)", x, dx, decimals=1, back=2), "→", Column("n", "(T, C)", n), "→",
-        Column("weight, bias", "(C) each", np.stack([weight, bias]), np.stack([dweight, dbias]), learned=True, label="dweight, dbias"),
+        Column("weight, bias", "(C) each", np.stack([weight, bias]), np.stack([dweight, dbias]),
+               learned=True, label="dweight, dbias"),
         "→", Column("y", "(T, C)", y, dy)],
         calls=("y, cache = layernorm.forward(x, weight, bias)", "dx, dweight, dbias = layernorm.backward(dy, cache)"))
     facts(picture, left, n, dx)
@@ -61,7 +64,8 @@ def dropout_picture():
                       "What is dropped on the way forth is dropped at the same places on the way back; the rest is "
                       "doubled (rate 0.5).")
     picture.head("y = x keep / (1 − rate)", "dx = dy keep / (1 − rate)")
-    left = columns.draw(picture, [Column("x", "(T, C)", x, dx, decimals=1), "×", Column("keep", "(T, C), drawn by rng", keep > 0, colour=GREY),
+    left = columns.draw(picture, [Column("x", "(T, C)", x, dx, decimals=1), "×",
+                                  Column("keep", "(T, C), drawn by rng", keep > 0, colour=GREY),
                                   "→", Column("y", "(T, C)", y, dy, decimals=1)],
                         calls=("y, cache = dropout.forward(x, 0.5, rng)", "dx = dropout.backward(dy, cache)"))
     picture.text(left["keep"] + 200, 566, "keep", 30, anchor="middle", bold=True)
@@ -81,7 +85,8 @@ def cross_entropy_picture():
                       "Pull up the token that came (framed), push down what was believed: the less it was expected, the harder.")
     picture.head("nll_{t} = −ln p_{t, target},     p = softmax(logits),     loss = average of nll")
     left = columns.draw(picture, [
-        Column("logits", "(T, V)", logits, dlogits, decimals=1, back=2, framed=aims), "→", Column("p", "(T, V)", softmax.forward(logits)[0], framed=aims),
+        Column("logits", "(T, V)", logits, dlogits, decimals=1, back=2, framed=aims), "→",
+        Column("p", "(T, V)", softmax.forward(logits)[0], framed=aims),
         Column("target", "(T)", targets[:, None], colour=GREY, decimals=0), "→", Column("nll", "(T)", nll[:, None]), "→",
         Column("loss", "one", loss, np.array(1.0), decimals=2)], cell=(104, 44),
         calls=("loss, cache = cross_entropy.forward(logits, targets)", "dlogits = cross_entropy.backward(dloss, cache)"))

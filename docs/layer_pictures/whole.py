@@ -30,8 +30,9 @@ def gpt2_picture():
     dp = gpt2.backward(cache)
     shapes = gpt2.shapes(gpt2.PRESETS["gpt2"])
     picture = Picture("gpt2", "GPT-2", "nanolm/models/gpt2.py",
-                      "Backward is forward's lines from bottom to top; the table wte is used twice and so gets two gradients, added.")
-    picture.head("loss = −average ln p(next token)", "dwte = from the output + from the lookup")
+                      "Backward is forward's lines from bottom to top; the table wte is used twice "
+                      "and so gets two gradients, added.")
+    picture.head("logits = ln_f(block_{i}(wte[ids] + wpe)) wte^{T}", "dwte = output's + lookup's")
     middles = flow.model(picture, [
         Step("wte[ids]", "(B, T, C)", millions(shapes["wte"]), "dwte", norm(dp["wte"])),
         Step("+ wpe", "(B, T, C)", millions(shapes["wpe"]), "dwpe", norm(dp["wpe"])),
@@ -72,24 +73,27 @@ def bert_picture():
     picture = Picture("bert", "BERT", "nanolm/models/bert_pretraining.py",
                       "Every token sees the whole text, to its left and right; it learns to guess the masked tokens, "
                       "and whether sentence 2 follows.")
-    picture.head("loss = of masked tokens + of next sentence", "dx = from both, added")
+    picture.head("loss = loss(masked tokens) + loss(next sentence)", "dx: of both, added")
     middles = flow.model(picture, [
         Step("wte + wse/+ wpe", "(B, T, C)", millions({t: shapes[t] for t in tables}), "dtables", norm(*(d[t] for t in tables))),
         Step("ln_e", "(B, T, C)", millions(shapes["ln_e"]), "dln_e", norm(d["ln_e"])),
         Step("block/× L", "(B, T, C)", millions(shapes["h"]), "dblocks", norm(d["h"]), True),
-        Step("transform", "(M, C)", millions({n: every[n] for n in ("transform", "ln")}), "dtransform", norm(dp["transform"], dp["ln"])),
+        Step("transform", "(M, C)", millions({n: every[n] for n in ("transform", "ln")}),
+             "dtransform", norm(dp["transform"], dp["ln"])),
         Step("h wte/+ bias", "(M, V)", millions(every["head"]), "dhead", norm(dp["head"])),
         Step("cross-/entropy", "one number", "0", "dloss = 1", "")], ("comes out", "weights", "gradient", "its size"), 250)
     flow.tied(picture, [middles[0], middles[4]], 250, "one table, used twice")
     attends(picture, middles[2], masks.padding([4], 5)[0, 0].repeat(5, axis=0), "all but padding")
     picture.text(middles[5], 488, f"loss {number(loss)}", 30, FORTH, "middle", bold=True)
     picture.text(middles[5], 528, f"ln V + ln 2 = {number(math.log(100) + math.log(2))}", 28, GREY, "middle")
-    footing(picture, f"weights: BERT base, {millions(every)} in all, its pooler and next-sentence head included; M: the masked tokens")
+    footing(picture, f"weights: BERT base, {millions(every)} in all, its pooler and next-sentence head included; "
+                     "M: the masked tokens")
     return picture
 
 
 def seq2seq_picture():
-    small = seq2seq.Config(vocab_size=50, block_size=12, n_layer=2, n_head=2, n_embd=16, n_hidden=32, dropout=0.0, label_smoothing=0.0)
+    small = seq2seq.Config(vocab_size=50, block_size=12, n_layer=2, n_head=2, n_embd=16, n_hidden=32,
+                           dropout=0.0, label_smoothing=0.0)
     rng = np.random.default_rng(62)
     p, source, text = seq2seq.init(small, rng, np.float64), rng.integers(0, 50, (3, 7)), rng.integers(0, 50, (3, 6))
     loss, cache = seq2seq.forward(p, source, text[:, :-1], text[:, 1:], small)
@@ -99,13 +103,16 @@ def seq2seq_picture():
                       "and from each a gradient comes back.")
     picture.head("logits = decode(encode(source), target)", "dmemory = Σ_{i} dmemory_{i}")
     boxes = {}
-    for name, x, y, lines, stack in (("source", 250, 220, "embed √C/+ sines", False), ("encoder", 620, 220, "encoder block/× L", True),
-                                     ("target", 250, 500, "embed √C/+ sines", False), ("decoder", 620, 500, "decoder block/× L", True),
+    for name, x, y, lines, stack in (("source", 250, 220, "embed √C/+ sines", False),
+                                     ("encoder", 620, 220, "encoder block/× L", True),
+                                     ("target", 250, 500, "embed √C/+ sines", False),
+                                     ("decoder", 620, 500, "decoder block/× L", True),
                                      ("head", 1010, 500, "y embed", False), ("loss", 1340, 500, "cross-/entropy", False)):
         wide = 290 if stack else 220
         flow.box(picture, x, y, wide, 92, lines, FORTH, stack)
         boxes[name] = (x, x + wide + (20 if stack else 4), y)
-    for a, b, shape in (("source", "encoder", "(B, S, C)"), ("target", "decoder", "(B, T, C)"), ("decoder", "head", ""), ("head", "loss", "")):
+    for a, b, shape in (("source", "encoder", "(B, S, C)"), ("target", "decoder", "(B, T, C)"),
+                        ("decoder", "head", ""), ("head", "loss", "")):
         picture.arrow([(boxes[a][1], boxes[a][2] + 32), (boxes[b][0] - 4, boxes[a][2] + 32)])
         picture.arrow([(boxes[b][0] - 4, boxes[a][2] + 66), (boxes[a][1], boxes[a][2] + 66)], BACK)
         picture.text((boxes[a][1] + boxes[b][0]) / 2, boxes[a][2] + 18, shape, 28, INK, "middle")

@@ -5,7 +5,8 @@ Liberation Sans, so what fits here fits on a machine with any of the fonts that 
 """
 import re
 
-WIDTHS = {0.25: "′", 0.3: "'IJijl", 0.35: " \u00a0,./:;\\|·", 0.4: "()-[]ft", 0.45: "!r", 0.5: "\"*_`–", 0.55: "?csz", 0.6: "FLkvxyλ",
+WIDTHS = {0.25: "′", 0.3: "'IJijl", 0.35: " \u00a0,./:;\\|·", 0.4: "()-[]ft", 0.45: "!r", 0.5: "\"*_`–", 0.55: "?csz",
+          0.6: "FLkvxyλ",
           0.65: "$0123456789EPSTYabdeghnopqu{}√πΣσβ", 0.7: "ABCKRVXZφα", 0.75: "NU", 0.8: "&DGHOQΦ", 0.85: "#+<=>^w~−×→←≤≥∞≈",
           0.9: "M", 1.0: "%@Wm…"}
 WIDTH = {character: width for width, characters in WIDTHS.items() for character in characters}
