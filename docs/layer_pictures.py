@@ -1,4 +1,4 @@
-"""Draw the pictures of all layers for slides: docs/layers/NAME.svg, and the page docs/teaching/pictures.md that shows them.
+"""Draw the pictures of all layers for slides: docs/layers/*.svg, and the page docs/teaching/pictures.md that shows them.
 
     python docs/layer_pictures.py               makes all of them again, the same bytes
     python docs/layer_pictures.py attention     one or more of them, and not the page

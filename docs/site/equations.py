@@ -38,7 +38,7 @@ def cited(root):
 
 
 def page(lessons, root):
-    """Return docs/equations.md."""
+    """Return the page, in Markdown; it is put beside docs/tour.md."""
     files = cited(root)
     made = ["# Every equation", "", "The formulas that the lessons derive and check by numbers, under the labels that the code's "
             "comments cite. Each leads to its step.", ""]

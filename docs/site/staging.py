@@ -4,7 +4,7 @@
     notebooks/*.ipynb            the lessons
     docs/*.md, datasets/*.md     as they are, their links turned (links.py)
     reference/*.rst              a page for each module (reference.py)
-    docs/equations.md            all equations (equations.py)
+    all equations                 a page that is made (equations.py)
 """
 import json
 import shutil
