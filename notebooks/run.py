@@ -6,8 +6,8 @@
     python notebooks/run.py --solved             with right answers in the gaps: every exercise must score 1
     python notebooks/run.py --jobs 2             two at a time
 
-A notebook fails on an error, on a warning, if it takes more than 60 s, if it is stored without its outputs, or if an
-exercise scores what it should not: 0 unsolved, 1 solved. Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel:
+A notebook fails on an error, on a warning, if it takes more than 60 s, if it wants to reach another machine (offline.py),
+if it is stored without its outputs, or if an exercise scores what it should not: 0 unsolved, 1 solved. Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel:
 pip install "nanolm[notebooks]".
 """
 import argparse
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+FILES, ROOT = HERE, HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE)]
 
 import gaps  # noqa: E402 (beside this file)
@@ -36,7 +36,8 @@ def main(argv=None):
         print(f"no notebook's name contains {' or '.join(options.words) or 'a number'}. "
               f"There are {', '.join(p.name for p in sorted(HERE.glob('*.ipynb'))) or 'none'}.", file=sys.stderr)
         return 2
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))   # kernels import nanolm
+    paths = [str(ROOT), str(FILES), os.environ.get("PYTHONPATH")]            # kernels import nanolm, offline and solutions
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     import matplotlib.font_manager  # noqa: F401 (builds its cache here, and not with a warning in a notebook's output)
 
@@ -69,7 +70,8 @@ def run(path, options):
     start = time.perf_counter()
     try:
         NotebookClient(notebook, timeout=limit, kernel_name="python3", record_timing=False,
-                       extra_arguments=["--log-level=40"],         # errors only
+                       extra_arguments=["--log-level=40",          # errors only
+                                        "--IPKernelApp.exec_lines=import offline"],
                        resources={"metadata": {"path": str(HERE)}}).execute()
     except CellExecutionError as error:
         text = ANSI.sub("", str(error)).strip()

@@ -194,13 +194,15 @@ def test_the_runner_reports_failures(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(NOTEBOOKS))
     monkeypatch.delitem(sys.modules, "run", raising=False)
     import run as runner
-    for name, source in {"1_error": "1 / 0", "2_warns": "import sys\nprint('careful', file=sys.stderr)", "3_good": "print(6 * 7)"}.items():
+    for name, source in {"1_error": "1 / 0", "2_warns": "import sys\nprint('careful', file=sys.stderr)", "3_good": "print(6 * 7)",
+                         "4_calls": "import urllib.request\nurllib.request.urlopen('http://203.0.113.1')"}.items():
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path / f"{name}.ipynb")
     monkeypatch.setattr(runner, "HERE", tmp_path)
     assert runner.main(["--jobs", "2"]) == 1
     said = capsys.readouterr().out
     assert "FAILED: ZeroDivisionError" in said and "FAILED: cell 0 warns: careful" in said
-    assert "FAILED: it is stored without outputs" in said and "0 of 3 notebooks" in said
+    assert "FAILED: it is stored without outputs" in said and "0 of 4 notebooks" in said
+    assert "must run without a network, but it wants to reach 203.0.113.1" in said
     assert runner.main(["good", "--write"]) == 0 and runner.main(["good"]) == 0
     assert json.loads((tmp_path / "3_good.ipynb").read_text())["cells"][0]["outputs"][0]["text"] == ["42\n"]
     assert runner.main(["nothing"]) == 2
@@ -218,8 +220,8 @@ report.score'''
 def test_the_runner_fills_the_gaps_and_looks_at_the_scores(tmp_path, monkeypatch, capsys):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
-    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS))         # tmp_path is no place of solutions.py
-    monkeypatch.setenv("MPLBACKEND", "")
+    for name in ("PYTHONPATH", "MPLBACKEND"):
+        monkeypatch.setenv(name, "")
     monkeypatch.syspath_prepend(str(NOTEBOOKS))
     monkeypatch.delitem(sys.modules, "run", raising=False)
     import run as runner
