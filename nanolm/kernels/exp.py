@@ -12,10 +12,10 @@ multiplications, without a call and without a branch, is one that LLVM turns int
     2^n      the exponent field of a float32: the integer (n + 127) moved up by 23 bits, read as a float32       (EX5)
 
 Above x = 88.37 the answer is inf (2^n would have no exponent field any more; float32 itself ends at 88.72). Below x = -46 it
-is 0: true values under 1e-20, which change no sum
-in float32 that a softmax or a GELU makes. Kept, they would be multiplied by small gradients to numbers below 1e-38, which
-a processor has no wide way to write: it takes over a hundred cycles for each. A small GPT-2 that had learnt its batch by
-heart spent half of its step on such numbers. NaN gives NaN. float64 uses math.exp: it is for checking gradients.
+is 0: true values under 1e-20, which change no sum in float32 that a softmax or a GELU makes. Kept, they would be multiplied
+by small gradients to numbers below 1e-38, which a processor has no wide way to write: it takes over a hundred cycles for
+each. A small GPT-2 that had learnt its batch by heart spent half of its step on such numbers. NaN gives NaN. float64 uses
+math.exp: it is for checking gradients.
 
 Derived   notebooks/17_fast_attention.ipynb.  Tested  tests/kernels/test_exp.py: against NumPy at a million numbers.
 """

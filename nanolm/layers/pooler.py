@@ -10,7 +10,7 @@ other tokens are not read here, so their gradient is zero. With dh = dy (1 - y^2
     dx_0 = dh W^T,   dx_t = 0 for t > 0,   dW = x_0^T dh,   db = the sum of dh over the texts                      (K2)
 
 Source    Devlin et al. 2018, arXiv:1810.04805, section 3; the linear layer and the tanh are in its published code.
-Tested    tests/test_bert.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/18_bert.ipynb.  Tested  tests/test_bert.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

@@ -9,7 +9,7 @@ Backward, from (T1) by the quotient rule. The derivative is a function of the an
     dy/dx = 1 - y^2                                                                                               (T2)
 
 Source    BERT's pooler: Devlin et al. 2018, arXiv:1810.04805, and its published code.
-Tested    tests/test_bert.py, tests/test_contract.py, tests/test_golden.py.
+Derived   notebooks/18_bert.ipynb.  Tested  tests/test_bert.py, tests/test_contract.py, tests/test_golden.py.
 """
 import numpy as np
 

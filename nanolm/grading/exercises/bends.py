@@ -113,7 +113,7 @@ def exercises(constants):
                "With share = (1 + tanh u) / 2, tanh u is 2 share - 1, and dshare = 2 share (1 - share) du/dx."),
               ("Each form is x times a share between 0 and 1.", "math.sqrt(2 / math.pi) is k; x**3 is x * x * x.",
                "tanh form: 0.5 * x * (1 + np.tanh(k * (x + 0.044715 * x**3))).",
-               "erf form: erf(z) = 1 - erfc(z), so y = 0.5 * x * (2 - erf.erfc(x / math.sqrt(2)))."),
+               "erf form: 1 + erf(z) = erfc(-z), so y = 0.5 * x * erf.erfc(-x / math.sqrt(2))."),
               terms=gelu_terms, backward_inputs=gelu_backward, forward_inputs=gelu_forward,
               imports="import math\n\nimport numpy as np\n\nfrom nanolm.layers import erf"),
         *both(silu, 1, 15, "20_after_gpt2",

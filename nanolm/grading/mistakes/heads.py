@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises on multi-head attention; the labels (H1) to (H3) are those of layers/multihead.py."""
+"""Wrong answers to the exercises on multi-head attention; the labels (H1) to (H5) are those of layers/multihead.py."""
 import numpy as np
 
 from nanolm.grading.exercise import ways
@@ -106,9 +106,9 @@ BOTH = dict(
     packed_by_head=("The columns of c_attn's gradient are ordered head by head (q, k, v of the first, then of the second): they "
                     "are all of q, then all of k, then all of v, (H1).", {"packing": "q k v, by head"}),
     k_forgotten=("The way by k is missing in the gradient of the tokens: q, k and v are three users of one input, and their "
-                 "gradients add, (H1).", {"users": "q v"}),
+                 "gradients add, (H5).", {"users": "q v"}),
     v_forgotten=("The way by v is missing in the gradient of the tokens: q, k and v are three users of one input, and their "
-                 "gradients add, (H1).", {"users": "q k"}),
+                 "gradients add, (H5).", {"users": "q k"}),
     weights_mean_of_tokens=("The gradients of the weights are divided by the number of tokens B T. Every token uses the same "
                             "weight, so their gradients add: a sum, not a mean.", {"total": "mean of tokens"}),
     weights_mean_of_batch=("The gradients of the weights are divided by B. Every sequence uses the same weight, so their "
@@ -132,15 +132,15 @@ BOTH = dict(
 BACKWARD = ways(
     multihead_backward, **BOTH,
     q_forgotten=("The way by q is missing in dx: x has three users, q, k and v, and their gradients add, "
-                 "(H1).", {"users": "k v"}),
-    only_q=("Only the way by q reaches dx: x has three users, q, k and v, and their gradients add, (H1). Is dx overwritten where "
+                 "(H5).", {"users": "k v"}),
+    only_q=("Only the way by q reaches dx: x has three users, q, k and v, and their gradients add, (H5). Is dx overwritten where "
             "it should be added to?", {"users": "q"}),
-    only_k=("Only the way by k reaches dx: x has three users, q, k and v, and their gradients add, (H1). Is dx overwritten where "
+    only_k=("Only the way by k reaches dx: x has three users, q, k and v, and their gradients add, (H5). Is dx overwritten where "
             "it should be added to?", {"users": "k"}),
-    only_v=("Only the way by v reaches dx: x has three users, q, k and v, and their gradients add, (H1). Is dx overwritten where "
+    only_v=("Only the way by v reaches dx: x has three users, q, k and v, and their gradients add, (H5). Is dx overwritten where "
             "it should be added to?", {"users": "v"}),
     mean_of_users=("dx is the mean of the three ways, by q, k and v: they add, and nothing is divided, "
-                   "(H1).", {"total": "mean of users"}),
+                   "(H5).", {"total": "mean of users"}),
     skip_added=("dy is added to dx. That is the residual connection's, in block.backward; multihead itself has none.",
                 {"back": "dx + dy, dp"}),
 )
