@@ -112,7 +112,7 @@ def encode(word, ranks):
     story="fastllm, August 2026: from GGUF files it applied merges left to right, and 55 of 100 English words were cut in "
           "another way than GPT-2 cuts them (ztxz16/fastllm pull request 715; with Qwen2's merges `brutalist` became bru "
           "tal ist in place of br ut alist). llama.cpp had a near relation in its first weeks, March 2023: `This` became "
-          "another token than the one that the model had learned with (issue 167; repaired in pull request 252). It hides "
+          "another token than the one that the model had learned with (issue 167). It hides "
           "because decoding gives the text back, however it was cut: a test of `decode(encode(text)) == text` is content. "
           "The model meets words cut as it has hardly ever seen them, and is only a bit more stupid. There is no gradient "
           "to check. Compare the ids with those of the tokenizer that made the model, on many words.",
