@@ -49,7 +49,7 @@ def build(out):
     with tempfile.TemporaryDirectory() as folder:
         source, fresh = Path(folder) / "source", Path(folder) / "html"
         pages = staging.lay_out(ROOT, source)
-        print(f"{pages} pages, about a minute", flush=True)
+        print(f"{pages} pages: about a minute on a quiet machine", flush=True)
         code = build_main(["-b", "html", "-q", "-W", "--keep-going", "-c", str(DOCS / "site"), "-d", str(Path(folder) / "kept"),
                            str(source), str(fresh)])
         if code:

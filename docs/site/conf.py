@@ -34,6 +34,8 @@ html_favicon = str(HERE / "static" / "icon.svg")
 html_search_scorer = str(HERE / "static" / "scorer.js")
 html_copy_source = False
 html_show_sphinx = False
+html_show_search_summary = False                    # an excerpt is fetched, which a page opened from a folder may not; and it
+                                                    # would show formulas as TeX
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 highlight_language = "none"                         # of literal blocks: docstrings. Cells and files say "python"
 pygments_style, pygments_dark_style = "friendly", "monokai"

@@ -41,13 +41,13 @@ def page(lessons, root):
     """Return the page, in Markdown; it is put beside docs/tour.md."""
     files = cited(root)
     made = ["# Every equation", "", "The formulas that the lessons derive and check by numbers, under the labels that the code's "
-            "comments cite. Each leads to its step.", ""]
+            "comments cite. Each leads to its step.", "",
+            " ".join(f"[{path.stem[:2]}](#{anchor(chapter(path))})" for path in lessons if of_lesson(path)), ""]
     for path in lessons:
         here = of_lesson(path)
         if not here:
             continue
-        title = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).split("\n")[0].lstrip("# ")
-        made += [f"## [{path.stem[:2]} {title}](../notebooks/{path.name})", ""]
+        made += [f"## [{chapter(path)}](../notebooks/{path.name})", ""]
         step = None
         for labels, formula, heading in here:
             if heading != step:
@@ -58,6 +58,12 @@ def page(lessons, root):
             if using:
                 made += ["in " + ", ".join(f"[`{file.removeprefix('nanolm/')}`]({reference(file)})" for file in using), ""]
     return "\n".join(made)
+
+
+def chapter(path):
+    """Return "05 Layer norm: ..." of a lesson."""
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return f"{path.stem[:2]} " + "".join(first).split("\n")[0].removeprefix("# ")
 
 
 def reference(file):

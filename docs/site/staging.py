@@ -39,11 +39,16 @@ def put(path, text):
 
 
 def notebook(path, root):
-    """Return a lesson's JSON with the links of its text turned."""
+    """Return a lesson's JSON with its number in its title, the links of its text turned, the code of its pictures folded."""
     book, at = json.loads(path.read_text(encoding="utf-8")), path.relative_to(root).as_posix()
     for cell in book["cells"]:
+        text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            cell["source"] = links.in_markdown("".join(cell["source"]), at)
+            cell["source"] = links.in_markdown(text, at)
+        elif "figure(" in text and any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+            cell["metadata"]["tags"] = ["hide-input"]
+    first = book["cells"][0]
+    first["source"] = f"# {path.stem[:2]} {first['source'].removeprefix('# ')}"
     return json.dumps(book)
 
 
