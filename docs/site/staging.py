@@ -12,6 +12,7 @@ import shutil
 import equations
 import links
 import reference
+import terms
 
 
 def lay_out(root, source):
@@ -22,7 +23,8 @@ def lay_out(root, source):
     for path in (*root.glob("docs/**/*.md"), *root.glob("datasets/*.md")):
         if "_site" not in path.parts and path.parent.name != "site":
             at = path.relative_to(root).as_posix()
-            put(source / at, links.in_markdown(path.read_text(encoding="utf-8"), at))
+            text = links.in_markdown(path.read_text(encoding="utf-8"), at)
+            put(source / at, terms.as_glossary(text) if path.name == "glossary.md" else text)
     for path in (*root.glob("docs/pictures/*"), *root.glob("docs/layers/*.svg")):
         copy = source / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)

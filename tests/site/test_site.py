@@ -126,7 +126,8 @@ def test_the_lessons_formulas_are_typeset(address):
 
 
 @pytest.mark.parametrize("words, due", [("layer norm", "notebooks/05_layernorm"), ("softmax", "notebooks/03_softmax"),
-                                        ("attention", "notebooks/07_attention"), ("softmax backward", "notebooks/03_softmax")])
+                                        ("attention", "notebooks/07_attention"), ("softmax backward", "notebooks/03_softmax"),
+                                        ("层归一化", "docs/glossary.html#term"), ("困惑度", "docs/glossary.html#term")])
 def test_the_search_finds(address, words, due):
     from selenium.webdriver.support.ui import WebDriverWait
     with browser.chromium(1200, 900) as driver:

@@ -5,8 +5,9 @@ var Scorer = {
     const asked = (new URLSearchParams(window.location.search).get("q") || "").toLowerCase().trim();
     const named = title.toLowerCase().replace(/^\d\d /, "");
     const first = asked.split(/\s+/)[0];
-    let more = page.startsWith("notebooks/") ? 30 : page.startsWith("docs/") ? 15 : 0;
-    if (asked && named.startsWith(asked)) more += 60;
+    const lesson = page.startsWith("notebooks/");
+    let more = lesson ? 30 : page.startsWith("docs/") ? 15 : 0;
+    if (asked && named.startsWith(asked)) more += lesson ? 80 : 20;
     else if (first && named.startsWith(first)) more += 40;
     else if (asked && named.includes(asked)) more += 20;
     return points + more;
