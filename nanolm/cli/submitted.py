@@ -1,12 +1,12 @@
 """What `nanolm check` and `nanolm exercises` have in common: a student's own files, run and graded on the student's machine."""
-import json
 import sys
 import textwrap
 from pathlib import Path
 
-from nanolm.grading import answers, exercises, grade
+from nanolm.grading import exercises, grade, whose
 from nanolm.grading.classroom import marking, submissions
-from nanolm.grading.exercise import Call
+
+SECONDS = 60                                            # for running all files once; each has one second at least
 
 
 def read(paths):
@@ -14,30 +14,19 @@ def read(paths):
     files = [file for path in map(Path, paths) for file in ([path] if path.is_file() else sorted(path.rglob("*")))
              if file.suffix in (".py", ".ipynb") and file.is_file() and ".ipynb_checkpoints" not in file.parts]
     submission = submissions.read("", files, set(exercises.names()))
-    functions = {}
-    for part in submission.parts:                       # one that raises does not take the others with it
-        if not part["marks"] and part["whole"]:
-            continue
-        space = {"__name__": "submission"} if part["whole"] else functions.setdefault("", {"__name__": "submission"})
-        answer = answers.ask(lambda part=part, space=space: marking.run([part], space, submission.trouble), Call(()), (), 30)
-        if answer.trouble:
-            submission.trouble.append(f"{part['place']}: {answer.sentence}")
-        functions.update(space.get("__answers__", {}))
-    functions.pop("", None)
+    functions, stopped = marking.load(submission.parts, SECONDS, scripts=False)
+    submission.trouble += stopped
     for sentence in submission.trouble:
         print(f"Note: {sentence}", file=sys.stderr)
     return submission, functions
 
 
 def student(paths):
-    """Return the id in the nearest student.json at or above the first path; None if there is none."""
-    start = Path(paths[0] if paths else ".").resolve()
-    for folder in (start, *start.parents)[:5]:
-        try:
-            return str(json.loads((folder / "student.json").read_text(encoding="utf-8"))["student"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
+    """Return the id in the nearest student.json at or above the first path, or else the example's.
+
+    Where the command was given does not count if there is a path: grade would look there for None.
+    """
+    return whose.student(paths[0] if paths else ".") or "example"
 
 
 def graded(name, functions, student):

@@ -80,7 +80,8 @@ def ask(function, call, own=(), seconds=SECONDS, inside=False):
         raise
     except BaseException as error:                  # SystemExit too: exit() in an answer ends the answer, not the grader
         answer.trouble, answer.error = "raised", type(error).__name__
-        answer.sentence = f"It raised {type(error).__name__}{place(error, function)}: {short(error)}"
+        text = short(error)
+        answer.sentence = f"It raised {answer.error}{place(error, function)}" + (f": {text}" if text != answer.error else ".")
     answer.printed = words.getvalue()
     answer.changed = changed(before, (args, kwargs), function)
     answer.replaced = replaced(held, args)
@@ -241,10 +242,13 @@ def place(error, function):
 
 
 def short(error):
-    """Return the first 200 characters of what an exception says, on one line, ASCII, without folders of this machine."""
+    """Return the first 200 characters of what an exception says, on one line, ASCII, without folders of this machine.
+
+    Of one that says nothing, the name of its class.
+    """
     try:
         text = " ".join(str(error).split())
     except Exception:                               # a __str__ of its own that fails
         text = "(its text cannot be shown)"
-    text = text.replace(os.path.expanduser("~"), "~") or "no text"
+    text = text.replace(os.path.expanduser("~"), "~") or type(error).__name__
     return text.encode("ascii", "backslashreplace").decode()[:200]

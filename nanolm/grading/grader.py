@@ -32,9 +32,9 @@ KINDS = ("type", "missing", "extra", "precision")  # signatures that are names t
 def grade(name, function, student=None, seed=0, seconds=answers.SECONDS, shrinking=shrink.SECONDS):
     """Return the Report on `function` as the answer to the exercise `name`; exercises.names() lists them.
 
-    student     whose constants the variants have; None: the example's.
+    student     whose constants the variants have; None: of the nearest student.json (whose.py), or else the example's.
     seconds     how long one call may take.
-    shrinking   how long to look for the smallest arguments that show a mistake, in seconds.
+    shrinking   how long to look for the smallest arguments that show a mistake, in seconds of processor time.
 
     Raises ValueError for an unknown exercise and TypeError if function cannot be called. Whatever the function does is
     part of the report. It runs in this process: grade strangers' code with `nanolm grade`.
@@ -86,8 +86,9 @@ def of_function(exercise, function, seed, seconds, shrinking):
     report.outputs = summary.verdicts(exercise, tried, bool(whole))
     report.score = 0.0 if troubled else 0.5 * list(report.outputs.values()).count("right") / len(report.outputs)
     first = min((trial for trial in tried if not trial.right), key=lambda trial: shrink.size(trial.call))
-    report.smallest = (shrink.smallest(exercise, function, first, shrinking)
-                       if not troubled or first.answer.trouble == "raised" else first)
+    report.smallest = first
+    if not troubled or first.answer.trouble == "raised":
+        report.smallest, report.shrunk = shrink.smallest(exercise, function, first, shrinking)
     report.differences = report.smallest.differences
     report.inside = diagnose.inside_of(exercise, function, tried) if not troubled else []
     named = any(finding.way in ("the same output", "two at once") for finding in report.findings)

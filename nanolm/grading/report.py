@@ -24,6 +24,7 @@ class Report:
     findings: list = field(default_factory=list)    # diagnose.Finding
     differences: list = field(default_factory=list)  # compare.Difference, with the smallest arguments
     smallest: object = None                         # trials.Trial with these arguments, or None
+    shrunk: bool = False                            # whether the search for them came to its end
     inside: list = field(default_factory=list)      # sentences on the intermediate gradients
     notes: list = field(default_factory=list)       # what is worth knowing and costs nothing
     tried: int = 0                                  # how many calls were made
@@ -71,13 +72,13 @@ class Report:
     __repr__ = __str__
 
     def example(self):
-        """Return the lines that show the smallest arguments, what came and what should have come."""
+        """Return the lines that show the smallest arguments seen, what came and what should have come."""
         if self.smallest is None:
             return []
         trouble = self.smallest.answer.trouble
         if trouble and trouble != "raised":
             return []
-        lines = ["The smallest arguments that show it:"]
+        lines = [f"{'The smallest arguments' if self.shrunk else 'Arguments'} that show it:"]
         for name, value in self.smallest.call.shown.items():
             lines += shown(name, value)
         lines += folded(self.smallest.answer.sentence, "  ") if trouble else []

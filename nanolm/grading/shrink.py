@@ -1,10 +1,13 @@
-"""The smallest arguments that show the mistake: found by hypothesis, in a second at most.
+"""The smallest arguments that show the mistake: found by hypothesis, in a second at most where nothing else runs.
 
 hypothesis draws arguments with few tokens, few channels and whole numbers, and makes them smaller as long as the answer
 stays wrong in the same output and in the same way. What comes out can be checked with a pencil.
 
+The time is the processor's, so that a busy machine finds what an idle one finds; and a search that was cut short says so.
+
 Tested    tests/grading/test_shrink.py, tests/grading/test_grader.py.
 """
+import functools
 import os
 import random
 import tempfile
@@ -14,7 +17,8 @@ import numpy as np
 
 from nanolm.grading import draws, trials
 
-SECONDS = 0.7
+SECONDS = 0.7                                       # of processor time
+PATIENCE = 7                                        # times as long by the clock on the wall: 5 seconds
 
 
 class Enough(BaseException):
@@ -22,20 +26,21 @@ class Enough(BaseException):
 
 
 def smallest(exercise, function, found, seconds=SECONDS):
-    """Return the Trial with the smallest arguments that fails as `found` does; found itself if none smaller is seen."""
-    if not seconds:
-        return found
-    quiet_home()
-    from hypothesis import HealthCheck, Phase, find, settings, strategies
-    from hypothesis.errors import HypothesisException, NoSuchExample
-    best, end = [found], time.monotonic() + seconds
+    """Return the Trial with the smallest arguments seen that fails as `found` does, and whether the search came to its end.
 
-    @strategies.composite
-    def calls(draw):
-        return exercise.inputs(draws.Small(draw))
+    seconds: of processor time, and PATIENCE times as many by the clock; 0: do not search.
+    """
+    if not seconds:
+        return found, False
+    warm()
+    from hypothesis import find
+    from hypothesis.errors import HypothesisException
+    best = found
+    end, latest = time.thread_time() + seconds, time.monotonic() + PATIENCE * seconds
 
     def fails(call):
-        if time.monotonic() > end:
+        nonlocal best
+        if time.thread_time() > end or time.monotonic() > latest:
             raise Enough
         try:
             trial = trials.attempt(exercise, function, call, seconds=0.5)
@@ -43,17 +48,38 @@ def smallest(exercise, function, found, seconds=SECONDS):
             return False
         if not alike(trial, found):
             return False
-        if size(call) < size(best[0].call) or best[0] is found:
-            best[0] = trial
+        best = min(best, trial, key=lambda one: size(one.call))
         return True
 
-    quiet = settings(max_examples=150, database=None, deadline=None, suppress_health_check=list(HealthCheck),
-                     phases=(Phase.generate, Phase.shrink), derandomize=False)
     try:
-        find(calls(), fails, settings=quiet, random=random.Random(0))
-    except (Enough, NoSuchExample, HypothesisException):
-        pass
-    return best[0]
+        find(small(exercise.inputs), fails, settings=quiet(), random=random.Random(0))
+    except (Enough, HypothesisException):           # NoSuchExample among them: none that small fails, so nothing was shrunk
+        return best, False
+    return best, True
+
+
+def small(inputs):
+    """Return the strategy of hypothesis that draws the small arguments of an exercise."""
+    from hypothesis import strategies
+    return strategies.composite(lambda draw: inputs(draws.Small(draw)))()
+
+
+def quiet():
+    """Return settings with which hypothesis keeps no examples, and does not complain of slow or rare ones."""
+    from hypothesis import HealthCheck, Phase, settings
+    return settings(max_examples=150, database=None, deadline=None, suppress_health_check=list(HealthCheck),
+                    phases=(Phase.generate, Phase.shrink), derandomize=False)
+
+
+@functools.cache
+def warm():
+    """Load hypothesis and let it shrink something, once: it builds tables then, which takes longer than the search itself."""
+    quiet_home()
+    from hypothesis import find
+
+    def inputs(draw):
+        return draw.array(draw.whole(1, 3)), draw.ids((2,), 5), draw.booleans(2), draw.number(), draw.choice(1.0, 2.0)
+    find(small(inputs), lambda drawn: drawn[0].sum() > 1, settings=quiet(), random=random.Random(0))
 
 
 def quiet_home():
@@ -71,9 +97,9 @@ def alike(trial, found):
 
 
 def size(call):
-    """Return how much there is to look at: numbers first, then how large they are."""
+    """Return how much there is to look at: numbers first, one that is not plain (2, -0.5) for four; then how large they are."""
     arrays = [np.asarray(value, np.float64) for value in leaves(call.shown) if np.size(value) and is_number(value)]
-    return sum(a.size for a in arrays), float(sum(np.abs(a).sum() for a in arrays))
+    return sum(a.size + 3 * int((2 * a != np.rint(2 * a)).sum()) for a in arrays), float(sum(np.abs(a).sum() for a in arrays))
 
 
 def leaves(tree):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from handed_in import GOOD, VARIANCE_FORGOTTEN, hostile
 
 from nanolm.cli.grade_command import command
-from nanolm.grading.classroom import run, write
+from nanolm.grading.classroom import pages, run, write
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the process is talked to by a Unix pipe")
 
@@ -57,6 +57,49 @@ def test_the_pages_say_what_a_teacher_wants_to_know(graded):
     assert "2 of 10 in layernorm.backward: The variance term is missing" in page and "data:image/png" in page
     assert "dan.py, line 1 cannot be read" in page and "delete a file" in page
     assert "variance term is missing" in (out / "feedback" / "bob.html").read_text()
+
+
+def test_errors_of_different_classes_are_different_mistakes(tmp_path):
+    bodies = {"a": "    raise MemoryError", "b": "    raise PermissionError('a.txt')",
+              "c": "\n    raise PermissionError('b.txt')",
+              "d": "    return {1}, dy, dy", "e": "    return len, dy, dy", "f": "    pass", "g": "    raise NotImplementedError"}
+    (tmp_path / "class").mkdir()
+    for name, text in bodies.items():
+        (tmp_path / "class" / f"{name}.py").write_text(f"# exercise: layernorm.backward\ndef f(dy, cache):\n{text}\n")
+    results = run.run(tmp_path / "class", tmp_path / "out")
+    write.everything(tmp_path / "out", results)
+    found = {text: count for count, text in pages.mistakes(results).values()}
+    assert found["It raises MemoryError."] == 1 and found["It raises PermissionError."] == 2
+    assert found["dx must be an array."] == 2 and not any(word in str(found) for word in ("a.txt", "b.txt", "line", "set"))
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "The hardest was layernorm.backward: 0 of 5 who wrote it passed." in page
+    assert page.count("<td class='n none'>&ndash;</td>") == 2 and "who wrote it" in page
+    assert "&ndash;" in (tmp_path / "out" / "feedback" / "g.html").read_text()
+    texts = {r["student"]: r["exercises"]["layernorm.backward"]["text"] for r in results}
+    assert "It raised MemoryError in line 3." in texts["a"] and "no text" not in texts["a"]
+    assert "dx must be an array, but it is a set." in texts["d"] and "it is a builtin_function_or_method" in texts["e"]
+
+
+@pytest.mark.parametrize("sentence, words", [
+    ("dx must have the shape (2, 3), but it has (3,).", "dx must have the shape (2, 3)."),
+    ("It must return 3 values, dx, dweight, dbias, in this order, but it returned 2 values.",
+     "It must return 3 values, dx, dweight, dbias, in this order."),
+    ("dx is transposed: it has the shape (2, 3), expected (3, 2). Its numbers are right.", "dx is transposed."),
+    ("dx has the shape (2,), expected (3,).", "dx has a wrong shape."), ("3 of 8 rows of dx are right; the others are zero.",
+                                                                    "Some rows of dx are right; the others are zero."),
+    ("dx holds NaN, 3 of 40 entries, always whole rows: is it 0 times infinity?",
+     "dx holds NaN, always whole rows: is it 0 times infinity?"),
+    ("Every entry of dx is C times the right one (here 4).", "Every entry of dx is C times the right one."),
+    ("Every entry of dx is 2 times the right one. (Where it is wrong; in 3 of 8 calls that were looked at it is right.)",
+     "Every entry of dx is 2 times the right one.")])
+def test_a_mistake_is_told_without_one_students_own_values(sentence, words):
+    assert pages.common({"name": "type", "found_by": "signature", "sentence": sentence}) == words
+
+
+def test_a_variants_constants_are_left_out_where_they_differ():
+    results = [{"exercises": {"x": {"mistakes": [{"name": "m", "found_by": "the same output", "sentence": f"a = {a} is missing, "
+                                                  f"but it is needed."}]}}} for a in (1.5, 2.5)]
+    assert pages.mistakes(results) == {("x", "m"): (2, "a = ... is missing, but it is needed.")}
 
 
 def test_nothing_is_graded_twice_and_a_changed_file_is(graded):

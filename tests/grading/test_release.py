@@ -1,5 +1,7 @@
 """The student's copy: no answers in it, the constants of this student, and it grades as it should."""
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -98,6 +100,48 @@ def test_a_released_notebook_is_graded_though_its_cells_call_the_grader(copy, tm
     (tmp_path / "class" / "alice.ipynb").write_text(json.dumps(book))
     (result,) = run.run(tmp_path / "class", tmp_path / "out", names=["layernorm.backward"])
     assert result["score"] == 1 and not result["trouble"] and not result["exercises"]["layernorm.backward"]["attempts"]
+
+
+NAMED = "layernorm.backward"
+PLACES = ("exercises/layernorm.backward.py", "exercises/05_layernorm.ipynb", "notebooks/05_layernorm.ipynb")
+
+
+@pytest.fixture(scope="module")
+def with_lessons(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released") / "s123"
+    making.write(folder, "s123", notebooks=Path(__file__).parents[2] / "notebooks", form="both")
+    return folder
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_answer_in_any_one_of_the_places_counts_and_all_commands_agree(with_lessons, tmp_path, place):
+    from handed_in import GOOD
+
+    from nanolm.grading.classroom import run
+    folder = tmp_path / "class" / "s123"
+    shutil.copytree(with_lessons, folder)
+    stub, body = '    raise NotImplementedError("not written yet")\n', GOOD.partition("cache):\n")[2]
+    if place.endswith(".py"):
+        (folder / place).write_text((folder / place).read_text().replace(stub, body))
+    else:
+        book = json.loads((folder / place).read_text())
+        (cell,) = [cell for cell in book["cells"] if f"# exercise: {NAMED}\n" in "".join(cell["source"])]
+        text = "".join(cell["source"])
+        cell["source"] = text[:text.index(stub.rstrip())] + body
+        (folder / place).write_text(json.dumps(book))
+    (result,) = run.run(tmp_path / "class", tmp_path / "out", names=[NAMED])
+    assert result["score"] == 1 and result["trouble"] == [], result
+    checked = CliRunner().invoke(check, [str(folder), "--exercise", NAMED])
+    assert checked.exit_code == 0 and f"{NAMED}: passed" in checked.stdout and checked.stderr == ""
+    if place == PLACES[0]:
+        done = CliRunner().invoke(listed, [str(folder)])
+        assert "1 of them done here" in done.stdout and done.stderr == ""
+
+
+def test_nothing_is_said_of_a_fresh_copy(with_lessons):
+    ran = CliRunner().invoke(check, [str(with_lessons)])
+    assert ran.exit_code == 0 and ran.stderr == ""
+    assert f"0 of {len(exercises.names())} passed, {len(exercises.names())} not written yet." in ran.stdout
 
 
 def test_an_untouched_released_cell_gets_no_point_from_nbgrader(copy):

@@ -106,7 +106,91 @@ def test_statements_are_run_one_by_one(tmp_path):
     stopped = []
     found = marking.run(submission.parts, {"__name__": "submission"}, stopped)
     assert found["layernorm.backward"](0) == 7
-    assert stopped == ["a.py, line 6: ZeroDivisionError: division by zero: this line stopped."]
+    assert [one.sentence for one in stopped] == ["a.py, line 6: ZeroDivisionError: division by zero: this line stopped."]
+    assert marking.load(submission.parts, 5)[1] == [stopped[0].sentence]
+
+
+STUBS = ["pass", "...", "'''What to do.'''", "raise NotImplementedError",
+         "'''To do.'''\n    raise NotImplementedError('not yet')",
+         "x, weight = cache\n    raise NotImplementedError('not yet')", "a, (b, c) = cache", "return None",
+         "import numpy as np\n    x = cache[0]\n    y = x + 1\n    raise NotImplementedError"]
+WRITTEN = ["return 1", "x = cache\n    return x", "if cache:\n        raise NotImplementedError\n    return 2", "cache += 1",
+           "return 3\n    raise NotImplementedError('left over')", "def g():\n        return 1\n    return g()"]
+
+
+@pytest.mark.parametrize("body, stub", [(body, True) for body in STUBS] + [(body, False) for body in WRITTEN])
+def test_a_stub_is_told_from_an_answer(body, stub):
+    import ast
+    assert submissions.is_stub(ast.parse(f"def f(dy, cache):\n    {body}\n").body[0]) is stub
+
+
+def test_a_stub_never_replaces_what_is_written(tmp_path):
+    mark, stub = "# exercise: layernorm.backward\n", "def f(cache):\n    x, y = cache\n    raise NotImplementedError('not yet')\n"
+    for order in (0, 1):
+        texts = [mark + stub, mark + "def f(cache): return 7\n", mark + stub]
+        submission = read(tmp_path, "a.py", "".join(texts[order:]))
+        assert submission.names == ["layernorm.backward"] and not submission.trouble
+        assert marking.load(submission.parts, 5)[0]["layernorm.backward"](0) == 7
+    assert read(tmp_path, "a.py", mark + stub + mark + stub).trouble == []
+
+
+def test_two_files_of_one_name_are_told_apart(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.py").write_text("def f(:\n")
+    submission = submissions.read("s", sorted(tmp_path.rglob("*.py")), KNOWN)
+    assert [one.partition(",")[0] for one in submission.trouble] == ["one/a.py", "two/a.py"]
+
+
+LESSON = ("import numpy as np\ntotals = np.ones(3)", "mean = totals", "double = mean", "half = 1 / 0",
+          "import no_such_module as other")
+
+
+def test_a_lessons_cells_that_stop_are_not_told_unless_an_answer_needs_them(tmp_path):
+    def said(body):
+        answer = f"def helper():\n    return {body}\n# exercise: layernorm.backward\ndef f(a):\n    return [helper() for _ in a]"
+        return marking.load(read(tmp_path, "a.ipynb", notebook(*LESSON, answer)).parts, 5)[1]
+    assert said("np.ones(3)") == [] and said("'nothing'") == []
+    assert said("half") == ["a.ipynb, code cell 4, line 1: ZeroDivisionError: division by zero: this line stopped."]
+    assert said("mean") == ["a.ipynb, code cell 2, line 1: NameError: name 'totals' is not defined: this line stopped."]
+    assert "code cell 1, line 2: this line was not run" in said("totals")[0] and len(said("totals")) == 1
+    assert "No module named 'no_such_module'" in said("other")[0] and len(said("other")) == 1
+
+
+def test_an_answer_that_stopped_is_told(tmp_path):
+    submission = read(tmp_path, "a.ipynb", notebook("cached = no", "# exercise: layernorm.backward\n@cached\ndef f(a): return a"))
+    found, said = marking.load(submission.parts, 5)
+    assert not found and [one.partition(",")[2] for one in said] == [
+        " code cell 1, line 1: NameError: name 'no' is not defined: this line stopped.",
+        " code cell 2, line 2: NameError: name 'cached' is not defined: this line stopped."]
+
+
+def test_of_a_file_that_stops_often_three_lines_are_told(tmp_path):
+    submission = read(tmp_path, "a.py", "# exercise: layernorm.backward\ndef f(a): return a\n" + "x = y\nraise MemoryError\n" * 3)
+    assert marking.load(submission.parts, 5)[1] == [
+        "a.py, line 3: NameError: name 'y' is not defined: this line stopped.", "a.py, line 4: MemoryError: this line stopped.",
+        "a.py, line 5: NameError: name 'y' is not defined: this line stopped.", "a.py: 3 more lines stopped."]
+
+
+def test_files_do_not_take_each_others_names_but_helpers_are_found(tmp_path):
+    texts = {"a.py": "from z import twice\n\ndef one(a): return 1\n# exercise: layernorm.backward\n"
+                     "def backward(a): return twice(a) + one(a)\n",
+             "b.ipynb": notebook("def one(a): return 100", "twice = 5", "# exercise: layernorm.forward\ndef f(a): return one(a)"),
+             "z.py": "def twice(a): return 2 * a\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    submission = submissions.read("s", sorted(tmp_path.iterdir()), KNOWN)
+    for scripts in (True, False):
+        found, said = marking.load(submission.parts, 5, scripts)
+        assert found["layernorm.backward"](3) == 7 and found["layernorm.forward"](3) == 100 and said == []
+
+
+def test_a_script_that_no_answer_needs_is_not_run_by_check(tmp_path):
+    (tmp_path / "a.py").write_text("# exercise: layernorm.backward\ndef f(a): return len(a)\n")
+    (tmp_path / "b.py").write_text("raise SystemExit\n")
+    submission = submissions.read("s", sorted(tmp_path.iterdir()), KNOWN)
+    assert marking.load(submission.parts, 5, scripts=False)[1] == []
+    assert "b.py: It raised SystemExit" in marking.load(submission.parts, 5)[1][0]
 
 
 @pytest.mark.parametrize("name, text, words", [

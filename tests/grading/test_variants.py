@@ -1,13 +1,19 @@
 """Variants: each right answer is its forward's derivative, whatever the student's numbers, and no friend's answer passes."""
 import importlib
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from collected import BUILT
 
 from nanolm import gradcheck
-from nanolm.grading import exercises, grade, trials
+from nanolm.cli import submitted
+from nanolm.cli.check_command import command
+from nanolm.grading import exercises, find, grade, hint, trials, whose
+from nanolm.grading.classroom import run
 from nanolm.grading.exercises import variant, variants
 from nanolm.grading.mistakes import (variants_bends, variants_groups, variants_loss, variants_norms, variants_scores,
                                      variants_turns)
@@ -127,3 +133,91 @@ def test_the_same_numbers_every_time_and_arguments_that_differ(name):
     assert exercises.find(name, "s1").task == again.task
     calls = list(trials.calls(exercises.find(name), drawn=12))
     assert len({str(call.sizes) for call in calls}) > 3 and all(call.shown for call in calls)
+
+
+TEMPERED = "tempered_softmax.backward"
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch):
+    """The folder in which a released lesson runs, below the student's; the home folder is above both."""
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    folder = tmp_path / "copy" / "notebooks"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def tempered(student):
+    """Return a right answer with the number of this student, written without the library."""
+    tau = variant.numbers(Constants(student))["tau"]
+
+    def backward(dy, cache):
+        y, = cache
+        return y * (dy - (dy * y).sum(-1, keepdims=True)) / tau
+    return backward
+
+
+def test_a_lesson_has_the_numbers_of_the_student_in_whose_folder_it_is(lessons):
+    assert variant.numbers(Constants("ada"))["tau"] != variant.numbers(Constants())["tau"]
+    assert find(TEMPERED).task == find(TEMPERED, "example").task != find(TEMPERED, "ada").task
+    assert grade(TEMPERED, tempered(None)).passed and not grade(TEMPERED, tempered("ada"), shrinking=0).passed
+    (lessons.parent / "student.json").write_text(json.dumps({"student": "ada"}))
+    assert find(TEMPERED).task == find(TEMPERED, "ada").task and hint(TEMPERED, 3) == hint(TEMPERED, 3, "ada")
+    assert grade(TEMPERED, tempered("ada")).passed and not grade(TEMPERED, tempered(None), shrinking=0).passed
+    assert find("zoo.scale").source == find("zoo.scale", "ada").source
+    assert grade(TEMPERED, tempered("grace"), "grace").passed, "who is named is asked for, whoever's folder it is"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"student": null}', '{"student": ["ada"]}', '{"student": " "}',
+                                  '{"name": "ada"}', "[" * 100_000, b"\xff\xfe\x00", None])
+def test_a_student_json_that_holds_no_id_is_passed_over(lessons, text):
+    (lessons.parent.parent / "student.json").write_text('{"student": " grace "}')
+    assert whose.student() == "grace"
+    place = lessons / "student.json"
+    if text is None:
+        place.mkdir()
+    else:
+        place.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert whose.student() == "grace" and find(TEMPERED).task == find(TEMPERED, "grace").task
+
+
+def test_nobody_looks_above_the_home_folder(lessons, monkeypatch):
+    (lessons.parent.parent / "student.json").write_text('{"student": "ada"}')
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(lessons.parent))
+    assert whose.student() is None and whose.student(lessons / "mine.ipynb") is None
+    assert whose.student(lessons.parent.parent) == "ada"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove the folder that one is in")
+def test_a_folder_that_is_gone_is_nobodys(lessons):
+    lessons.rmdir()
+    assert whose.student() is None and find(TEMPERED).task == find(TEMPERED, "example").task
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the process is talked to by a Unix pipe")
+def test_a_class_is_graded_alike_whatever_lies_in_the_teachers_folder(lessons, tmp_path):
+    submissions = lessons / "submissions"
+    submissions.mkdir()
+    for student in ("grace", "ada"):
+        tau = variant.numbers(Constants(student))["tau"]
+        (submissions / f"{student}.py").write_text(
+            f"# exercise: {TEMPERED}\ndef backward(dy, cache):\n    y, = cache\n"
+            f"    return y * (dy - (dy * y).sum(-1, keepdims=True)) / {tau}\n")
+    for place in (lessons, submissions):
+        (place / "student.json").write_text('{"student": "ada"}')
+    results = run.run(submissions, tmp_path / "out", [TEMPERED], workers=1)
+    assert {one["student"]: one["exercises"][TEMPERED]["passed"] for one in results} == {"ada": True, "grace": True}
+
+
+def test_check_takes_the_id_beside_the_file(lessons):
+    assert submitted.student([]) == "example"
+    (lessons / "student.json").write_text('{"student": "ada"}')
+    (lessons.parent / "theirs").mkdir()
+    place = lessons.parent / "theirs" / "mine.py"
+    place.write_text(f"# exercise: {TEMPERED}\ndef backward(dy, cache):\n    y, = cache\n    return y * (dy - (dy * y).sum(-1, "
+                     f"keepdims=True)) / {variant.numbers(Constants())['tau']}\n")
+    assert submitted.student([]) == "ada" and submitted.student([str(place)]) == "example"
+    assert CliRunner().invoke(command, [str(place)]).exit_code == 0

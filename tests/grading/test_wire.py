@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from nanolm.grading import compare
 from nanolm.grading.classroom import wire
 from nanolm.models import gpt2
 
@@ -36,6 +37,25 @@ def test_a_generator_goes_on_where_it_was():
 def test_what_cannot_be_sent_is_said():
     back = there_and_back([lambda: 0, np.array([object()]), {1, 2}])
     assert all(isinstance(one, wire.Opaque) for one in back) and back[0].kind == "a function"
+
+
+class Foo:
+    pass
+
+
+@pytest.mark.parametrize("thing, words", [(Foo(), "a value of class Foo"), ({1}, "a set"), (lambda: 0, "a function"),
+                                          (object(), "a value of class object"), (np.array([Foo()]), "a numpy array of object"),
+                                          (2**80, "a number too large"), (b"", "a bytes")])
+def test_what_cannot_be_sent_has_the_students_name(thing, words):
+    (difference,) = compare.differences(there_and_back(thing), np.ones(3), ("dx",))
+    assert difference.sentence == f"dx must be an array, but it is {words}." and repr(there_and_back(thing)) == words
+
+
+def test_a_stranger_cannot_make_classes_without_end():
+    back = there_and_back([type(f"Foo{i}", (), {})() for i in range(100)] + [type("\u00e9", (), {})()])
+    assert len({type(one) for one in back}) == 21 and type(back[-1]).__name__ == "value that cannot be sent"
+    text = b'{"?": "a \\u0000 \\ud800"}'
+    assert type(wire.unpack(struct.pack("<Q", len(text)) + text)).__name__ == "? \\ud800"
 
 
 @settings(max_examples=100, deadline=None)

@@ -5,7 +5,7 @@ Tested    tests/grading/test_class.py.
 import base64
 import html
 import io
-from collections import Counter
+import re
 
 from nanolm.grading.exercise import KINDS  # noqa: F401  (kinds stand in the table in this order)
 
@@ -13,9 +13,19 @@ STYLE = """<meta charset="utf-8"><meta name="viewport" content="width=device-wid
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.25rem .6rem;border-bottom:1px solid #8884;text-align:left;vertical-align:top}
 td.n{text-align:right}pre{white-space:pre-wrap;background:#8881;padding:.6rem;overflow-x:auto;font-size:.85rem;line-height:1.3}
-.ok{color:#187a2f}.no{color:#b00020}@media(prefers-color-scheme:dark){.ok{color:#6c6}.no{color:#f77}}
+.ok{color:#187a2f}.no{color:#b00020}.none{color:#6b6b6b}
+@media(prefers-color-scheme:dark){.ok{color:#6c6}.no{color:#f77}.none{color:#aaa}}
 img{max-width:100%;background:#fff}
 .wide{overflow-x:auto}</style>"""
+
+NAMED = ("the same output", "two at once", "probe")     # ways to a mistake that has a name: its sentence is the catalogue's
+OWN = ((r",? but (it|they) (is|are|has|have|holds?|returned) .*", ""),          # what only this student's answer shows
+       (r": it has the shape .*", ""), (r" in the shape \(.*", " in another shape"),
+       (r" has the shape \(.*?\), expected \(.*?\)", " has a wrong shape"),
+       (r"^\d+ of \d+ rows", "Some rows"), (r", \d+ of \d+ entries", ""), (r" \((here|cosine) [^)]*\)", ""),
+       (r" have the cosine \S+: something", ": something"), (r" is [^ ]+, .* times the right one, in calls of different sizes",
+                                                               " is off by a factor that differs between calls"),
+       (r" \(Where it is wrong;.*", ""), (r" The same holds for .*", ""), (r" Wrong as well, perhaps.*", ""))
 
 
 def student(result):
@@ -26,8 +36,8 @@ def student(result):
         parts.append("<p class=no>What could not be read or run:</p><ul>"
                      + "".join(f"<li>{esc(t)}</li>" for t in result["trouble"]) + "</ul>")
     parts.append("<div class=wide><table><tr><th>exercise</th><th></th><th>score</th></tr>" + "".join(
-        f"<tr><td><a href='#{esc(name)}'>{esc(name)}</a></td><td class={'ok' if r['passed'] else 'no'}>{verdict(r)}</td>"
-        f"<td class=n>{r['score']:.2f}</td></tr>" for name, r in result["exercises"].items()) + "</table></div>")
+        f"<tr><td><a href='#{esc(name)}'>{esc(name)}</a></td><td class={colour(r)}>{verdict(r)}</td>"
+        f"<td class='n {colour(r)}'>{score(r)}</td></tr>" for name, r in result["exercises"].items()) + "</table></div>")
     for name, report in result["exercises"].items():
         parts.append(f"<h2 id='{esc(name)}'>{esc(name)}</h2><pre>{esc(report['text'])}</pre>")
         if report.get("attempts"):
@@ -37,6 +47,14 @@ def student(result):
 
 def verdict(report):
     return "passed" if report["passed"] else "not written" if not report["written"] else "not right yet"
+
+
+def colour(report):
+    return "ok" if report["passed"] else "no" if report["written"] else "none"
+
+
+def score(report):
+    return f"{report['score']:.2f}" if report["written"] else "&ndash;"
 
 
 def teacher(results, names, unreadable):
@@ -55,8 +73,7 @@ def teacher(results, names, unreadable):
                  + "".join(f"<th>{esc(name)}</th>" for name in names) + "</tr>")
     from nanolm.grading.classroom.run import file_name
     for r in results:
-        cells = "".join(f"<td class='n {'ok' if r['exercises'][name]['passed'] else 'no'}'>"
-                        f"{r['exercises'][name]['score']:.2f}</td>" for name in names)
+        cells = "".join(f"<td class='n {colour(r['exercises'][name])}'>{score(r['exercises'][name])}</td>" for name in names)
         parts.append(f"<tr><td><a href='feedback/{esc(file_name(r['student']))}.html'>{esc(r['student'])}</a></td>"
                      f"<td class=n>{r['score']:.2f}</td>{cells}</tr>")
     parts.append("</table></div>")
@@ -70,14 +87,40 @@ def teacher(results, names, unreadable):
 
 def mistakes(results):
     """Return {(exercise, mistake): (how many students, what it is)}, most frequent first."""
-    count, text = Counter(), {}
+    texts = {}
     for result in results:
         for name, report in result["exercises"].items():
-            for mistake in {m["name"]: m for m in report["mistakes"]}.values():
-                if mistake["name"] != "not_written":
-                    count[name, mistake["name"]] += 1
-                    text.setdefault((name, mistake["name"]), mistake["sentence"])
-    return {key: (number, text[key]) for key, number in count.most_common()}
+            own = {m["name"] if m.get("found_by") in NAMED else common(m): common(m) for m in report["mistakes"]
+                   if m["name"] != "not_written"}
+            for mistake, text in own.items():
+                texts.setdefault((name, mistake), []).append(text)
+    return {key: (len(texts[key]), shared(texts[key])) for key in sorted(texts, key=lambda key: -len(texts[key]))}
+
+
+def common(mistake):
+    """Return what a mistake is without what is one student's own: the value that came, the line, the arguments it was seen with.
+
+    An error is its class: a MemoryError and a PermissionError are two mistakes.
+    """
+    text = mistake["sentence"]
+    if mistake.get("found_by") in NAMED:
+        return text
+    if mistake["name"] == "raises":
+        error = re.match(r"It raised (\w+)|.*\((RecursionError)", text)
+        return f"It raises {error.group(1) or error.group(2)}." if error else text
+    if mistake["name"] == "changes_arguments":
+        return "It writes to its arguments."
+    for pattern, words in OWN:
+        text = re.sub(pattern, words, text, flags=re.S)
+    return text if text.endswith((".", "?")) else text + "."
+
+
+def shared(texts):
+    """Return the sentence of several students; a word that is not the same in all, the constant of a variant, becomes "..."."""
+    words = [text.split(" ") for text in dict.fromkeys(texts)]
+    if len({len(one) for one in words}) > 1:
+        return texts[0]
+    return " ".join(several[0] if len(set(several)) == 1 else "..." for several in zip(*words))
 
 
 def sentences(results, names):
@@ -85,11 +128,12 @@ def sentences(results, names):
     n = len(results)
     passed = {name: sum(r["exercises"][name]["passed"] for r in results) for name in names}
     full = sum(all(r["exercises"][name]["passed"] for name in names) for r in results)
-    hardest = min(names, key=passed.get) if names else None
+    written = {name: sum(r["exercises"][name]["written"] for r in results) for name in names}
+    hardest = min(filter(written.get, names), key=lambda name: (passed[name] / written[name], -written[name]), default=None)
     lines = [f"{full} of {n} passed everything."]
     if hardest is not None:
-        lines.append(f"The hardest was {hardest}: {passed[hardest]} of {n} passed it.")
-    for (exercise, mistake), (count, text) in list(mistakes(results).items())[:3]:
+        lines.append(f"The hardest was {hardest}: {passed[hardest]} of {written[hardest]} who wrote it passed.")
+    for (exercise, _), (count, text) in list(mistakes(results).items())[:3]:
         lines.append(f"{count} of {n} in {exercise}: {text.partition('. ')[0].rstrip('.')}.")
     return [esc(line) for line in lines]
 

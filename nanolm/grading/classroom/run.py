@@ -23,7 +23,7 @@ from nanolm.grading import exercises, grade
 from nanolm.grading.classroom import submissions
 from nanolm.grading.classroom.player import Limits, Player
 
-VERSION = 2                                         # of what students/NAME.json holds
+VERSION = 3                                         # of what students/NAME.json holds
 
 
 def run(folder, out, names=None, workers=2, limits=Limits(), again=False, ids=None, say=lambda done, total, student: None):

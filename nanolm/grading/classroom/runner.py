@@ -9,7 +9,6 @@ Tested    tests/grading/test_player.py.
 """
 import os
 import sys
-import time
 import types
 
 
@@ -57,7 +56,8 @@ def main():
         if request is None:
             os._exit(0)
         if "load" in request:
-            found, stopped = load(request["load"], request["names"], marking, answers, Call, request["seconds"])
+            found, stopped = marking.load(request["load"], request["seconds"])
+            found = {name: one for name, one in found.items() if name in request["names"]}
             reply({"found": list(found), "stopped": stopped[:20], "attempts": list(attempts)})
             continue
         attempts.clear()
@@ -68,21 +68,6 @@ def main():
                "printed": answer.printed[:1000], "changed": list(answer.changed),
                "replaced": [list(one) for one in answer.replaced], "attempts": list(attempts),
                "args": answer.args if request["back"] else (), "kwargs": answer.kwargs if request["back"] else {}})
-
-
-def load(parts, names, marking, answers, Call, seconds):
-    """Run a submission's parts in a module of its own; return {exercise: function} and sentences on what stopped.
-
-    A file that exits or does not end is left at that place; the next file goes on, with the time that is left, one second at
-    least.
-    """
-    space, stopped, end = {"__name__": "submission", "__answers__": {}}, [], time.monotonic() + seconds
-    for file in dict.fromkeys(part["file"] for part in parts):
-        own = [part for part in parts if part["file"] == file]
-        answer = answers.ask(lambda own=own: marking.run(own, space, stopped), Call(()), (), max(1.0, end - time.monotonic()))
-        if answer.trouble:
-            stopped.append(f"{file}: {answer.sentence} What comes after that was not run.")
-    return {name: one for name, one in space["__answers__"].items() if callable(one) and name in names}, stopped
 
 
 class Nothing:

@@ -8,6 +8,9 @@ A function answers an exercise if a comment says so, on a line before it; `nanol
 Capitals and words after the name do not matter; a mark that stands before no function is named. Without such a comment, a
 function called layernorm_backward, or `backward` in a file called layernorm.backward.py or layernorm_backward.py, is taken.
 
+An exercise may stand in several places: `nanolm release` puts it into a file, a notebook and the lesson. What is written
+there never gives way to a stub elsewhere; of several that are written the last counts, and that is said.
+
 Files are Python or notebooks. Of a notebook only imports, definitions and plain assignments are run: pictures and long
 trainings are not what is graded, and cells that grade (nbgrader's metadata say so) are left out.
 A cell with a syntax error is left out and named.
@@ -65,26 +68,81 @@ def read(student, files, known):
     submission = Submission(student, [str(file) for file in files])
     if not files:
         submission.trouble.append("The folder holds neither a .py nor an .ipynb file.")
-    for file in files:
+    found = []
+    for file, name in shown(files).items():
         try:
-            for source, place in sources(file):
+            for source, place in sources(file, name):
                 tree = parsed(source, place, submission)
                 if tree is not None:
                     marks = marked(tree, source, file, place, known, submission)
-                    submission.parts.append({"source": source, "file": shown(file), "place": place, "whole": file.suffix == ".py",
-                                             "marks": marks})
+                    submission.parts.append({"source": source, "file": name, "place": place, "whole": file.suffix == ".py",
+                                             "marks": [[node.lineno, exercise] for node, exercise in marks],
+                                             "functions": [node.name for node, _ in marks]})
+                    found += [(exercise, node, submission.parts[-1]) for node, exercise in marks]
         except (OSError, ValueError, RecursionError, MemoryError) as error:
-            submission.trouble.append(f"{shown(file)} cannot be read: {str(error)[:200]}")
+            submission.trouble.append(f"{name} cannot be read: {str(error)[:200]}")
+    settle(submission, found)
     return submission
 
 
-def sources(file):
-    """Yield (source, what to call it) of a file: a .py whole, a notebook cell by cell."""
+def settle(submission, found):
+    """Note the names; where one is written, take the marks of its stubs away. found: [(exercise, its function, its part)]."""
+    submission.names += dict.fromkeys(name for name, *_ in found)
+    written = {name: [] for name in submission.names}
+    for name, node, part in found:
+        if not is_stub(node):
+            written[name].append((node, part))
+    for name, node, part in found:
+        if written[name] and is_stub(node):
+            part["marks"].remove([node.lineno, name])
+    submission.trouble += [f"{part['place']}, line {node.lineno}: {name} is there a second time; the last one counts."
+                           for name, several in written.items() for node, part in several[1:]]
+
+
+def is_stub(function):
+    """Return whether a function's tree is one in which nothing is written yet.
+
+    Its lines do nothing (a docstring, pass, ..., return None, an import, x, weight = cache), or it comes to a
+    `raise NotImplementedError` before any return.
+    """
+    for node in function.body:
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if isinstance(error, ast.Name) and error.id == "NotImplementedError":
+                return True
+        if returns(node) and not (isinstance(node, ast.Return) and is_nothing(node.value)):
+            return False
+    return all(map(does_nothing, function.body))
+
+
+def does_nothing(node):
+    """Return whether a statement of a function computes nothing: it only gives names to what is there, if anything."""
+    if isinstance(node, ast.Assign):                # x, weight = cache, or x = cache[0]
+        return all(isinstance(part, (ast.Name, ast.Subscript, ast.Constant, ast.Load)) for part in ast.walk(node.value))
+    if isinstance(node, (ast.Return, ast.Expr)):
+        return is_nothing(node.value) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return isinstance(node, (ast.Pass, ast.Import, ast.ImportFrom))
+
+
+def is_nothing(value):
+    """Return whether the tree of a value is none, None or `...`."""
+    return value is None or isinstance(value, ast.Constant) and value.value in (None, Ellipsis)
+
+
+def returns(node):
+    """Return whether a statement of a function may return or yield something, not counting functions inside of it."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        return False
+    return isinstance(node, (ast.Return, ast.Yield, ast.YieldFrom)) or any(map(returns, ast.iter_child_nodes(node)))
+
+
+def sources(file, name):
+    """Yield (source, what to call it) of a file that is called `name`: a .py whole, a notebook cell by cell."""
     if file.stat().st_size > LARGEST:
         raise ValueError(f"it is {file.stat().st_size / 2**20:.0f} MB large")
     text = file.read_bytes().decode("utf-8-sig", "replace")
     if file.suffix == ".py":
-        yield text, shown(file)
+        yield text, name
         return
     try:
         cells = json.loads(text)["cells"]
@@ -95,7 +153,7 @@ def sources(file):
         if left_out:
             continue
         lines = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in code.splitlines()]      # magics
-        yield "\n".join(lines), f"{shown(file)}, code cell {i}"
+        yield "\n".join(lines), f"{name}, code cell {i}"
 
 
 def grades(cell):
@@ -105,9 +163,15 @@ def grades(cell):
     return isinstance(about, dict) and bool(about.get("grade")) and not about.get("solution")
 
 
-def shown(file):
-    """Return a file's name as it can be printed: what is no text in it is written as \\udcff."""
-    return file.name.encode("utf-8", "backslashreplace").decode()
+def shown(files):
+    """Return {file: its name as it can be printed}, with its folder where two have one name; what is no text becomes \\udcff."""
+    names = {}
+    for file in files:
+        depth = 1
+        while depth < len(file.parts) and sum(one.parts[-depth:] == file.parts[-depth:] for one in files) > 1:
+            depth += 1
+        names[file] = "/".join(file.parts[-depth:]).encode("utf-8", "backslashreplace").decode()
+    return names
 
 
 def parsed(source, place, submission):
@@ -121,7 +185,7 @@ def parsed(source, place, submission):
 
 
 def marked(tree, source, file, place, known, submission):
-    """Return [[line of a function's def, the exercise it answers]], and note the names in the submission."""
+    """Return [(a function's tree, the exercise it answers)], and note in the submission which marks mark nothing."""
     comments = marks_of(source, known)
     marks, last, used = [], 0, set()
     for node in tree.body:
@@ -137,11 +201,7 @@ def marked(tree, source, file, place, known, submission):
         if name is not None and name not in known:
             submission.trouble.append(f"{place}, line {above[-1]}: there is no exercise {name!r}.")
         elif name is not None:
-            marks.append([node.lineno, name])
-            if name in submission.names:
-                submission.trouble.append(f"{place}, line {node.lineno}: {name} is there a second time; the last one counts.")
-            else:
-                submission.names.append(name)
+            marks.append((node, name))
     submission.trouble += [f"{place}, line {line}: the mark for {name} stands before no function. It belongs on the line before "
                            f"a def that is not indented." for line, name in comments.items() if line not in used]
     return marks

@@ -23,10 +23,36 @@ DTYPES = ("float64", "float32", "int64", "int32", "int16", "int8", "uint8", "uin
 
 
 class Opaque:
-    """What stands for a thing that cannot be sent: a function, an object. It is no answer to anything."""
+    """What stands for a thing that cannot be sent: a function, an object. It is no answer to anything.
+
+    The comparison names the class of what it finds, so each kind has a class that is called like what it stands for.
+    """
 
     def __init__(self, kind):
         self.kind = kind
+
+    def __repr__(self):
+        return self.kind
+
+
+Opaque.__name__ = "value that cannot be sent"
+
+
+def opaque(kind, known):
+    """Return an Opaque of a kind, "a function". known: {kind: its class}; only a few, for a stranger says how many there are."""
+    if kind not in known and len(known) < 20:
+        name = kind.removeprefix("a ").encode("ascii", "backslashreplace").decode().replace("\0", "?")
+        known[kind] = type(name, (Opaque,), {})
+    return known.get(kind, Opaque)(kind)
+
+
+def kind_of(value):
+    """Return what a thing that cannot be sent is, in words that begin with "a "."""
+    name = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"a numpy array of {value.dtype.name}" if type(value) is np.ndarray else f"a numpy array of class {name}"
+    builtin = type(value).__module__ in ("builtins", "numpy") and name[:1].lower() not in "aeiou"
+    return f"a {name}" if builtin else f"a value of class {name}"
 
 
 def pack(tree):
@@ -35,7 +61,7 @@ def pack(tree):
 
     def told(value, depth=0):
         if depth > 50:
-            return {"?": "something nested too deep"}
+            return {"?": "a nest that is too deep"}
         if value is None or isinstance(value, (bool, str)):
             return value
         if isinstance(value, (int, float)) and not isinstance(value, np.generic):
@@ -47,7 +73,7 @@ def pack(tree):
             data = value.tobytes(order=order)
             spent[0] += len(data)
             if spent[0] > LIMIT // 2:
-                return {"?": "an array too large"}
+                return {"?": "a numpy array too large"}
             blobs.append(data)
             known[id(value)] = len(known)
             return {"a": [value.dtype.name, list(value.shape), len(data), order]}
@@ -70,9 +96,7 @@ def pack(tree):
         if dataclasses.is_dataclass(value) and type(value).__module__.startswith("nanolm.models."):
             fields = {f.name: told(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
             return {"k": [type(value).__module__, type(value).__name__, fields]}
-        if isinstance(value, np.ndarray):
-            return {"?": f"an array of {value.dtype.name}"}
-        return {"?": f"a {type(value).__name__}"[:60]}
+        return {"?": kind_of(value)[:60]}
 
     text = json.dumps(told(tree)).encode()
     body = struct.pack("<Q", len(text)) + text + b"".join(blobs)
@@ -89,7 +113,7 @@ def unpack(body, functions=None):
         if length > len(body) - 8:
             raise ValueError("the text is longer than the frame")
         tree = json.loads(body[8:8 + length])
-        place, arrays = [8 + length], []
+        place, arrays, kinds = [8 + length], [], {}
 
         def made(value):
             if not isinstance(value, dict):
@@ -134,7 +158,7 @@ def unpack(body, functions=None):
             if kind == "p" and functions is not None:
                 return functions(*content)
             if kind == "?":
-                return Opaque(str(content)[:80])
+                return opaque(str(content)[:80], kinds)
             raise ValueError(f"an unknown kind {kind[:10]!r}")
 
         return made(tree)

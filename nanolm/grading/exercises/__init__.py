@@ -1,13 +1,14 @@
 """All exercises, by name: find("layernorm.backward"), names(), hint(name, 1).
 
 Each family is a file with a function exercises(constants) that returns a list; constants (students.py) is drawn from the
-student's id and used by the variants alone.
+student's id and used by the variants and, for the order of their choices, by the bug hunts. For student=None find and hint
+take the id in the nearest student.json (whose.py), or the example's constants if there is none.
 
-Tested    tests/grading/test_catalogue.py.
+Tested    tests/grading/test_catalogue.py, tests/grading/test_variants.py.
 """
 from functools import lru_cache
 
-from nanolm.grading import bugs, checkers, students
+from nanolm.grading import bugs, checkers, students, whose
 from nanolm.grading.exercises import (attention, bends, bert_models, blocks, checking, clips, grouped, heads, lora, models,
                                       norms, optimizers, other_blocks, rows, scores, seq2seq_model, training, turns, variants,
                                       widths, zoo)
@@ -30,8 +31,11 @@ def names():
 
 
 def find(name, student=None):
-    """Return the Exercise of that name. Raises ValueError, with names that are near, if there is none."""
-    known = all_of(student)
+    """Return the Exercise of that name, with the constants of a student; None: of the one whose folder this is (whose.py).
+
+    Raises ValueError, with names that are near, if there is none.
+    """
+    known = all_of(whose.student() if student is None else student)
     if name not in known:
         import difflib
         near = difflib.get_close_matches(str(name), known, 3, 0.4)
