@@ -54,8 +54,8 @@ def picture(root=HERE.parent):
     if upwards(found) or homeless:
         raise ValueError(f"imports that point upwards: {upwards(found)}; parts without a place: {sorted(homeless)}. Mend ROWS "
                          f"or the import.")
-    made = draw.Picture("package-map", "The package", "nanolm/", "A part imports only parts below it, or beside it. Read from below: "
-                        "layers need nothing but NumPy.")
+    made = draw.Picture("package-map", "The package", "nanolm/", "A part imports only parts below it, or beside it. Read from "
+                        "below: layers need nothing but NumPy.")
     for i, parts in enumerate(ROWS):
         y, w = 130 + 165 * i, (1230 - 24 * (len(parts) - 1)) / len(parts)
         for j, (name, says) in enumerate(parts):

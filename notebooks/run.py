@@ -7,8 +7,8 @@
     python notebooks/run.py --jobs 2             two at a time
 
 A notebook fails on an error, on a warning, if it takes more than 60 s, if it wants to reach another machine (offline.py),
-if it is stored without its outputs, or if an exercise scores what it should not: 0 unsolved, 1 solved. Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel:
-pip install "nanolm[notebooks]".
+if it is stored without its outputs, or if an exercise scores what it should not: 0 unsolved, 1 solved.
+Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel: pip install "nanolm[notebooks]".
 """
 import argparse
 import os

@@ -5,7 +5,8 @@ Packages come in the order in which they build on one another: layers, kernels, 
 import ast
 import shutil
 
-PACKAGES = ("layers", "models", "training", "text", "data", "generation", "kernels", "gradcheck", "grading", "checkpoint", "bench", "cli")
+PACKAGES = ("layers", "models", "training", "text", "data", "generation", "kernels", "gradcheck", "grading",
+            "checkpoint", "bench", "cli")
 
 
 def write(root, source):
@@ -72,7 +73,8 @@ def contents(path, root):
     files = [p if p.suffix == ".py" else p / "__init__.py" for p in inside]
     made = []
     for file in files:
-        made += [f":doc:`{name_of(file, root).rpartition('.')[2]} <{name_of(file, root)}>`", f"    {escaped(first_sentence(file))}", ""]
+        name = name_of(file, root)
+        made += [f":doc:`{name.rpartition('.')[2]} <{name}>`", f"    {escaped(first_sentence(file))}", ""]
     shelves = [file for file in files if file.name == "__init__.py"] if path.parent.name == "nanolm" else []
     names = "\n".join(f"   {name_of(file, root).rpartition('.')[2]} <{name_of(file, root)}>" for file in shelves)
     return ["Contents", "--------", "", *made, *([".. toctree::", "   :hidden:", "", names, ""] if shelves else [])]

@@ -64,5 +64,5 @@ def index(root, lessons):
     """Return index.md: the page that is written, then the contents of the site."""
     text = links.in_markdown((root / "docs" / "site" / "index.md").read_text(encoding="utf-8"), "README.md")
     rows = "\n".join(f"| {path.stem[:2]} | [{title(path)}](notebooks/{path.name}) |" for path in lessons)
-    return text.replace("{{ lessons }}", f"| | lesson |\n|---|---|\n{rows}").replace(
-        "{{ lesson pages }}", "\n".join(f"{path.stem[:2]} {title(path).partition(':')[0]} <notebooks/{path.stem}>" for path in lessons))
+    side = "\n".join(f"{path.stem[:2]} {title(path).partition(':')[0]} <notebooks/{path.stem}>" for path in lessons)
+    return text.replace("{{ lessons }}", f"| | lesson |\n|---|---|\n{rows}").replace("{{ lesson pages }}", side)

@@ -5,9 +5,10 @@ pieces in the text, each drawn by its share, a join of x and y gains about
 
     count(xy) ln(N count(xy) / (count(x) count(y))) nats                                                         (TK5)
 
-at the places where it is made (the shares of the other pieces move a little as well). Hugging Face's course takes count(xy) / (count(x) count(y)), the gain for each place and not for the text: of the words below it
-would join ##g ##s first (5 places, 9 nats), the likelihood ##u ##g (20 places, 29 nats). Hugging Face's trainer takes the
-pair with the largest count, as BPE does (bpe_train.py). So do we; only the letters differ:
+at the places where it is made (the shares of the other pieces move a little as well). Hugging Face's course takes
+count(xy) / (count(x) count(y)), the gain for each place and not for the text: of the words below it would join ##g ##s
+first (5 places, 9 nats), the likelihood ##u ##g (20 places, 29 nats). Hugging Face's trainer takes the pair with the
+largest count, as BPE does (bpe_train.py). So do we; only the letters differ:
 
     hugs 5   hug 10   pug 5   pun 12          h ##u ##g ##s,   h ##u ##g,   p ##u ##g,   p ##u ##n
     1.  ##u ##g   -> ##ug      20     5 + 10 + 5
