@@ -21,7 +21,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS / "site")]
-NEEDED = ("sphinx", "myst_nb", "furo")
+NEEDED = ("sphinx", "myst_nb", "furo", "sphinx_copybutton", "sphinx-mathjax-offline")
 
 
 def main(argv=None):
@@ -34,14 +34,15 @@ def main(argv=None):
         print(f"the site is made with {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
               f'Run: pip install -e ".[docs]"', file=sys.stderr)
         return 2
-    if options.out.exists() and any(options.out.iterdir()) and not (options.out / "searchindex.js").exists():
+    held = options.out.is_file() or options.out.is_dir() and any(options.out.iterdir())
+    if held and not (options.out / "searchindex.js").exists():
         print(f"{options.out} is not empty and holds no site. Choose another folder: nothing is written over.", file=sys.stderr)
         return 2
     return build(options.out)
 
 
 def build(out):
-    """Write the site to a new folder beside `out`, then put it in its place. Return Sphinx's exit code."""
+    """Make the site in a temporary folder; if that went well, put it in the place of `out`. Return Sphinx's exit code."""
     import staging
     os.environ["NUMBA_DISABLE_JIT"] = "1"           # the reference wants functions, not their compiled dispatchers
     from sphinx.cmd.build import build_main

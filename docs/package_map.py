@@ -3,8 +3,8 @@
     python docs/package_map.py
 
 What stands in a row is written here; who imports whom and how many lines a part has are read from the files, and a part that
-imported one of a higher row would stop this script: imports point downwards. The kernels stand beside: they are twins of
-functions in other parts, and take their places when a program starts.
+imported one of a higher row would stop this script. The arrows say just that: imports point downwards. The kernels stand
+beside: they are twins of functions in other parts, and take their places when a program starts.
 
 Tested    tests/test_package_map.py.
 """
@@ -34,8 +34,12 @@ def imports(root):
         text = path.read_text(encoding="utf-8")
         lines[part] = lines.get(part, 0) + len(text.splitlines())
         for node in ast.walk(ast.parse(text)):
+            names = []
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nanolm"):
                 names = node.module.split(".")[1:2] or [alias.name for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [alias.name.split(".")[1] for alias in node.names if alias.name.startswith("nanolm.")]
+            if set(names) - {part}:
                 found.setdefault(part, set()).update(set(names) - {part})
     return found, lines
 

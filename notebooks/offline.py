@@ -1,6 +1,7 @@
 """Imported by run.py in each kernel, before the first cell: from here on, nothing but this machine itself can be reached.
 
-A lesson must run on a laptop without a network. So whatever looks up or calls another machine stops with a sentence.
+A lesson must run on a laptop without a network. So what looks up or calls another machine stops with a sentence. It is seen in
+Python's own sockets (getaddrinfo, connect); what another program does, that a lesson starts, is not.
 """
 import sys
 

@@ -7,7 +7,8 @@
     python notebooks/run.py --jobs 2             two at a time
 
 A notebook fails on an error, on a warning, if it takes more than 60 s, if it wants to reach another machine (offline.py),
-if it is stored without its outputs, or if an exercise scores what it should not: 0 unsolved, 1 solved.
+if an output shows a path or an address in memory, if it is stored without its outputs, or if an exercise does not score
+what it should: 0 unsolved, 1 solved.
 Exit code 0 if none failed. Needs nbclient, nbformat and ipykernel: pip install "nanolm[notebooks]".
 """
 import argparse
@@ -19,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FILES, ROOT = HERE, HERE.parent
-sys.path[:0] = [str(ROOT), str(HERE)]
+ROOT, TOOLS = HERE.parent, HERE                                # the lessons may lie elsewhere (tests), these files do not
+sys.path[:0] = [str(ROOT), str(TOOLS)]
 
 import gaps  # noqa: E402 (beside this file)
 
@@ -36,7 +37,7 @@ def main(argv=None):
         print(f"no notebook's name contains {' or '.join(options.words) or 'a number'}. "
               f"There are {', '.join(p.name for p in sorted(HERE.glob('*.ipynb'))) or 'none'}.", file=sys.stderr)
         return 2
-    paths = [str(ROOT), str(FILES), os.environ.get("PYTHONPATH")]            # kernels import nanolm, offline and solutions
+    paths = [str(ROOT), str(TOOLS), os.environ.get("PYTHONPATH")]            # kernels import nanolm, offline and solutions
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     import matplotlib.font_manager  # noqa: F401 (builds its cache here, and not with a warning in a notebook's output)

@@ -54,6 +54,6 @@ def tags_outside(app, tree):
 
 
 def setup(app):
-    """Connect our own two events."""
+    """Let Sphinx call our own two functions."""
     app.connect("autodoc-process-docstring", docstrings.process)
     app.connect("doctree-read", tags_outside)

@@ -4,14 +4,14 @@ nanolm's docstrings are written to be read in the file: plain sentences, and ind
 lined up. Sphinx would take them for reStructuredText. So
 
     a run of lines that are indented              becomes a literal block, every space kept
-    "Source    Ba et al. 2016, ..."               becomes a line of its own, its first word bold
+    "Source    Ba et al. 2016, ..."               becomes a paragraph of its own, what stands before the gap bold
     all else                                      becomes a paragraph, its special characters escaped, `code` as code
 """
 import re
 
 import links
 
-FIELD = re.compile(r"^(Source|Derived|Tested|Fast twin|Forms|Read|Kept|Twin)\s{2,}(.*)")
+FIELD = re.compile(r"^([A-Z][a-z]*(?: [a-z]+)?)\s{2,}(.*)")                  # Source, Tested, Errors, Left out, A file, ...
 CODE = re.compile(r"`([^`\n]+)`")
 
 
@@ -63,11 +63,11 @@ def fields(run):
     found = []
     for line in run:
         match = FIELD.match(line)
-        if match or not found:
-            found.append([match.group(1), match.group(2)] if match else ["", line.strip()])
+        if match:
+            found.append([match.group(1), match.group(2)])
         else:
             found[-1].append(line.strip())
-    return [f"**{head}**  {sentences(' '.join(words))}" if head else sentences(" ".join(words)) for head, *words in found]
+    return [f"**{head}**  {sentences(' '.join(words))}" for head, *words in found]
 
 
 def sentences(text):

@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import links
+
 FORMULA = re.compile(r"\$\$(.+?)\$\$", re.S)
 TAG = re.compile(r"\\tag\{(\w+)\}")
-LABEL = re.compile(r"\(([A-Z]{1,2}\d{1,2})\)")
+LABEL = re.compile(r"\(([A-Z]{1,2}\d{1,2}[a-z]?)\)")
 HEAD = re.compile(r"^#+ +([^\n]*)", re.M)
 
 
@@ -31,9 +33,10 @@ def cited(root):
     """Return {label: [files of nanolm/ that name it]}, the grader's sentences left out."""
     files = {}
     for path in sorted((root / "nanolm").rglob("*.py")):
-        if "grading" not in path.parts:
+        at = path.relative_to(root).as_posix()
+        if not at.startswith("nanolm/grading/"):
             for label in sorted(set(LABEL.findall(path.read_text(encoding="utf-8")))):
-                files.setdefault(label, []).append(path.relative_to(root).as_posix())
+                files.setdefault(label, []).append(at)
     return files
 
 
@@ -62,14 +65,18 @@ def page(lessons, root):
 
 def chapter(path):
     """Return "05 Layer norm: ..." of a lesson."""
+    return f"{path.stem[:2]} {title(path)}"
+
+
+def title(path):
+    """Return the first heading of a notebook, without its #."""
     first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
-    return f"{path.stem[:2]} " + "".join(first).split("\n")[0].removeprefix("# ")
+    return "".join(first).split("\n")[0].removeprefix("# ")
 
 
 def reference(file):
-    import links
-    page = links.page_of(file)
-    return f"../{page}.rst"
+    """Return the way from this page to the page of a file of nanolm/."""
+    return f"../{links.page_of(file)}.rst"
 
 
 def anchor(heading):

@@ -5,13 +5,15 @@
     notebooks/03_softmax.ipynb   -> notebooks/03_softmax
     docs/speed.md, datasets/...  -> the same place
     README.md                    -> index
+    docs/equations.md            -> docs/equations                        no file: the build makes it (equations.py)
 """
 import posixpath
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MENTION = re.compile(r"\b((?:nanolm|notebooks|docs)/[\w./-]*[\w-]\.(?:py|ipynb|md))\b")
+MADE = {"docs/equations.md"}
+MENTION = re.compile(r"\b((?:nanolm|notebooks|docs)/(?:[\w./-]|\\_)*[\w-]\.(?:py|ipynb|md))\b")      # of escaped text: a\_b.py
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(?<![\[`\w])`([\w./]+\.py|notebooks/\w+\.ipynb)`(?![\]`])")
 FENCE = re.compile(r"^(\s*)(```|~~~)")
@@ -22,7 +24,7 @@ def page_of(path):
     path = path.rstrip("/")
     if path.startswith("nanolm") and (ROOT / path).is_dir() and (ROOT / path / "__init__.py").exists():
         return "reference/" + path.replace("/", ".")
-    if not (ROOT / path).is_file():
+    if not (ROOT / path).is_file() and path not in MADE:
         return ""
     if path.startswith("nanolm/") and path.endswith(".py"):
         return "reference/" + path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -43,7 +45,7 @@ def in_rest(text):
     def link(match):
         page = page_of(match.group(1).replace("\\", ""))
         return f":doc:`{match.group(1)} </{page}>`".replace("\\", "") if page else match.group(0)
-    return re.sub(MENTION.pattern.replace(r"[\w./-]*[\w-]", r"(?:[\w./-]|\\_)*[\w-]"), link, text)
+    return MENTION.sub(link, text)
 
 
 def in_markdown(text, at):
@@ -52,8 +54,8 @@ def in_markdown(text, at):
     at: the page's own place in the project, "docs/tour.md". A link to a file that has no page loses its link and keeps its words.
     """
     fenced, folder, made = "", posixpath.dirname(at), []
-    here = posixpath.dirname("index.md" if at == "README.md" else at)
     last = "nanolm"                                 # `layers/linear.py` and then `erf.py` beneath it
+
     def link(match):
         picture, words, target = match.groups()
         path, _, anchor = target.partition("#")
@@ -62,8 +64,8 @@ def in_markdown(text, at):
         full = posixpath.normpath(posixpath.join(folder, path))
         page = page_of(full)
         if picture or full.endswith((".png", ".svg")):
-            return f"{picture}[{words}]({posixpath.relpath(full, here or '.')})"
-        return f"[{words}]({posixpath.relpath(page, here or '.')}{suffix(page)}{'#' * bool(anchor)}{anchor})" if page else words
+            return f"{picture}[{words}]({posixpath.relpath(full, folder or '.')})"
+        return f"[{words}]({posixpath.relpath(page, folder or '.')}{suffix(page)}{'#' * bool(anchor)}{anchor})" if page else words
 
     def span(match):
         nonlocal last
@@ -72,7 +74,7 @@ def in_markdown(text, at):
             page = page_of(full)
             if page and (page.startswith("reference/") or page.startswith("notebooks/")):
                 last = posixpath.dirname(full)
-                return f"[`{name}`]({posixpath.relpath(page, here or '.')}{suffix(page)})"
+                return f"[`{name}`]({posixpath.relpath(page, folder or '.')}{suffix(page)})"
         return match.group(0)
 
     for line in text.split("\n"):

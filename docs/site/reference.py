@@ -1,9 +1,11 @@
 """A page for each module: what its docstrings say, and the file itself. And a page for each package, with its files in order.
 
-Packages come in the order in which they build on one another: layers, kernels, models, ...
+Packages come in the order in which one may read them: layers, models, training, ...
 """
 import ast
 import shutil
+
+from docstrings import sentences
 
 PACKAGES = ("layers", "models", "training", "text", "data", "generation", "kernels", "gradcheck", "grading",
             "checkpoint", "bench", "cli")
@@ -21,7 +23,7 @@ def write(root, source):
         copy = source / path.relative_to(root)      # what literalinclude reads
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-    rows = "\n".join(f"| [`{package}`](nanolm.{package}.rst) | {first_sentence(root / 'nanolm' / package / '__init__.py')} |"
+    rows = "\n".join(f"| [`{package}`](nanolm.{package}.rst) | {first_paragraph(root / 'nanolm' / package / '__init__.py')} |"
                      for package in PACKAGES)
     (folder / "index.md").write_text(INDEX.format(rows=rows), encoding="utf-8")
 
@@ -65,7 +67,7 @@ def page(path, module, root):
 
 
 def contents(path, root):
-    """Return a list of a package's modules with their first sentences, and the contents for the side."""
+    """Return a list of a package's modules with their first paragraphs, and the contents for the side."""
     inside = sorted(p for p in path.parent.iterdir()
                     if (p.suffix == ".py" and not p.name.startswith("__")) or (p / "__init__.py").exists())
     if path.parent.name == "nanolm":
@@ -74,18 +76,13 @@ def contents(path, root):
     made = []
     for file in files:
         name = name_of(file, root)
-        made += [f":doc:`{name.rpartition('.')[2]} <{name}>`", f"    {escaped(first_sentence(file))}", ""]
+        made += [f":doc:`{name.rpartition('.')[2]} <{name}>`", f"    {sentences(first_paragraph(file))}", ""]
     shelves = [file for file in files if file.name == "__init__.py"] if path.parent.name == "nanolm" else []
     names = "\n".join(f"   {name_of(file, root).rpartition('.')[2]} <{name_of(file, root)}>" for file in shelves)
     return ["Contents", "--------", "", *made, *([".. toctree::", "   :hidden:", "", names, ""] if shelves else [])]
 
 
-def first_sentence(path):
+def first_paragraph(path):
     """Return the first paragraph of a module's docstring, on one line."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(text.split("\n\n")[0].split()).replace("|", "/")
-
-
-def escaped(text):
-    from docstrings import sentences
-    return sentences(text)

@@ -2,9 +2,9 @@
 
     index.md                     docs/site/index.md, with the table of the course
     notebooks/*.ipynb            the lessons
-    docs/*.md, datasets/*.md     as they are, their links turned (links.py)
+    docs/**/*.md, datasets/*.md  as they are, their links turned (links.py)
     reference/*.rst              a page for each module (reference.py)
-    all equations                 a page that is made (equations.py)
+    docs/equations.md            all equations, a page that is made (equations.py)
 """
 import json
 import shutil
@@ -21,8 +21,8 @@ def lay_out(root, source):
     for path in lessons:
         put(source / "notebooks" / path.name, notebook(path, root))
     for path in (*root.glob("docs/**/*.md"), *root.glob("datasets/*.md")):
-        if "_site" not in path.parts and path.parent.name != "site":
-            at = path.relative_to(root).as_posix()
+        at = path.relative_to(root).as_posix()
+        if not at.startswith(("docs/_site/", "docs/site/")):
             text = links.in_markdown(path.read_text(encoding="utf-8"), at)
             put(source / at, terms.as_glossary(text) if path.name == "glossary.md" else text)
     for path in (*root.glob("docs/pictures/*"), *root.glob("docs/layers/*.svg")):
@@ -54,15 +54,9 @@ def notebook(path, root):
     return json.dumps(book)
 
 
-def title(path):
-    """Return the first heading of a notebook, without its #."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "".join(cells[0]["source"]).split("\n")[0].lstrip("# ")
-
-
 def index(root, lessons):
     """Return index.md: the page that is written, then the contents of the site."""
     text = links.in_markdown((root / "docs" / "site" / "index.md").read_text(encoding="utf-8"), "README.md")
-    rows = "\n".join(f"| {path.stem[:2]} | [{title(path)}](notebooks/{path.name}) |" for path in lessons)
-    side = "\n".join(f"{path.stem[:2]} {title(path).partition(':')[0]} <notebooks/{path.stem}>" for path in lessons)
+    rows = "\n".join(f"| {path.stem[:2]} | [{equations.title(path)}](notebooks/{path.name}) |" for path in lessons)
+    side = "\n".join(f"{path.stem[:2]} {equations.title(path).partition(':')[0]} <notebooks/{path.stem}>" for path in lessons)
     return text.replace("{{ lessons }}", f"| | lesson |\n|---|---|\n{rows}").replace("{{ lesson pages }}", side)

@@ -10,11 +10,15 @@ NOTE = re.compile(r"（[^）]*）$")
 
 
 def as_glossary(text):
-    """Return docs/glossary.md with the table under "## Terms" as a {glossary}."""
+    """Return docs/glossary.md with the table under "## Terms" as a {glossary}. Raises ValueError for a row it cannot read."""
     head, mark, rest = text.partition("\n## Terms\n")
     table, other, index = rest.partition("\n## ")
-    rows = [ROW.match(line) for line in table.split("\n")]
-    before = "\n".join(line for line, row in zip(table.split("\n"), rows) if not row and not line.startswith("|"))
+    lines = table.split("\n")
+    rows = [ROW.match(line) for line in lines]
+    before = "\n".join(line for line in lines if not line.startswith("|"))
+    lost = [line for line, row in zip(lines, rows) if line.startswith("| ") and not row][1:]           # the first: the heads
+    if lost:
+        raise ValueError(f"docs/glossary.md: a row of a term has another form than {ROW.pattern}: {lost[0]}")
     made, seen = ["```{glossary}"], set()
     for row in filter(None, rows):
         anchor, term, says, chinese = (part.strip() for part in row.groups())

@@ -4,7 +4,7 @@ import click
 
 @click.command("exercises")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True))
-@click.option("--hint", "hinted", metavar="NAME", help="Show the next hint of an exercise; say --number for another.")
+@click.option("--hint", "hinted", metavar="NAME", help="Show a hint of an exercise: the first, or that of --number.")
 @click.option("--number", default=1, show_default=True, type=click.IntRange(1), help="Which hint.")
 @click.option("--show", "shown", metavar="NAME", help="Show one exercise: the task and the code to begin with.")
 @click.option("--student", help="Whose constants the variants have.  [default: student.json beside the files]")

@@ -24,7 +24,7 @@ def read(paths):
 def student(paths):
     """Return the id in the nearest student.json at or above the first path, or else the example's.
 
-    Where the command was given does not count if there is a path: grade would look there for None.
+    Never None: grade and find would then look in the folder where the command was given, which does not count if there is a path.
     """
     return whose.student(paths[0] if paths else ".") or "example"
 

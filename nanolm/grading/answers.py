@@ -4,7 +4,7 @@
 
 Each call gets fresh copies of the arguments, and they are looked at afterwards. A loop that does not end is ended by an
 exception that another thread sends into this one; that reaches Python code, not a C function that hangs, for which the
-grading of a whole class has a process of its own (remote.py).
+grading of a whole class has a process of its own (classroom/player.py).
 
 While the function runs, the very function of the library that the student is to write is out of reach: its code is
 exchanged for one that raises, so that it does not matter under which name it was imported. And a profiler can keep the

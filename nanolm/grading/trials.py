@@ -51,7 +51,7 @@ def calls(exercise, seed=0, drawn=DRAWN):
 
 
 def attempt(exercise, function, call, seconds=answers.SECONDS, inside=False):
-    """Return the Trial of one call. `function` may be a callable or a player with a method ask (remote.py)."""
+    """Return the Trial of one call. `function` may be a callable or a player with a method ask (classroom/player.py)."""
     expected = right(exercise, call)
     own = (*exercise.own, exercise.reference)
     if hasattr(function, "ask"):

@@ -17,14 +17,16 @@ const look = () => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode;
-    if (tex.test(node.data) && !node.parentElement.closest("pre, code, script, style, mjx-container, .math-none")) raw.push(node.data.trim().slice(0, 80));
+    const set = node.parentElement.closest("pre, code, script, style, mjx-container, .math-none");
+    if (!set && tex.test(node.data)) raw.push(node.data.trim().slice(0, 80));
   }
   done({
     width: document.documentElement.scrollWidth,
     raw,
     formulas: document.querySelectorAll("mjx-container").length,
     unset: document.querySelectorAll(".math").length > 0 && document.querySelectorAll("mjx-container").length == 0,
-    merrors: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(e => (e.getAttribute("data-mjx-error") || e.textContent).slice(0, 80)),
+    merrors: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(
+      e => (e.getAttribute("data-mjx-error") || e.textContent).slice(0, 80)),
     pictures: [...document.images].filter(i => !(i.complete && i.naturalWidth > 0) && i.loading != "lazy").map(i => i.src),
   });
 };
@@ -62,8 +64,9 @@ def chromium(width=390, height=844):
     options = Options()
     options.binary_location = BINARY
     options.page_load_strategy = "normal"
-    for one in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-extensions",
-                "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"):
+    for one in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+                "--disable-extensions", "--disable-background-networking",
+                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"):
         options.add_argument(one)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))

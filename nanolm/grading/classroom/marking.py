@@ -44,7 +44,7 @@ class Stop:
 def load(parts, seconds, scripts=True):
     """Run a submission's files; return {exercise: function} and sentences on what stopped and matters.
 
-    scripts: run the .py files that answer nothing in any case; False: only if an answer lacks a name, which they may define.
+    scripts: run also the .py files that answer nothing; False: these only if an answer lacks a name, which they may define.
 
     A file that exits or does not end is left at that place; the next file goes on, with the time that is left, one second at
     least.
@@ -76,7 +76,7 @@ def load(parts, seconds, scripts=True):
 def run(parts, space, stopped, kept=None):
     """Run the parts one after the other in the module `space`; return {exercise: function}.
 
-    stopped: a list that takes a Stop for each statement that raised or is none to run. What is no Exception (SystemExit, a
+    stopped: a list that takes a Stop for each statement that raised or was passed over. What is no Exception (SystemExit, a
     time limit) is not caught: it ends the run, and `kept`, a dict, holds what was kept until then.
     """
     kept = {} if kept is None else kept

@@ -7,8 +7,6 @@ import html
 import io
 import re
 
-from nanolm.grading.exercise import KINDS  # noqa: F401  (kinds stand in the table in this order)
-
 STYLE = """<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.25rem .6rem;border-bottom:1px solid #8884;text-align:left;vertical-align:top}

@@ -21,9 +21,9 @@ from nanolm.grading import exercises
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?^[ \t]*### END SOLUTION[^\n]*\n?", re.M | re.S)
 README = """# Exercises of {student}
 
-    nanolm exercises .                        what there is, and what is done
+    nanolm exercises .                                    what there is, and what is done
     nanolm check exercises/layernorm.backward.py          is it right, and if not, what went wrong?
-    nanolm exercises --hint layernorm.backward            the next hint
+    nanolm exercises --hint layernorm.backward            the first hint; with --number 2 the second
 
 Write each function in its file, below the line `# exercise: ...`, which must stay. You may add functions of your own. Some
 exercises hold numbers that are yours alone; they come from your id, which stands in student.json.
