@@ -12,7 +12,9 @@ DRIVER = shutil.which("chromedriver")
 # looked at: a backslash there is right.
 LOOK = r"""
 const done = arguments[arguments.length - 1];
-const look = () => {
+const look = (left = 200) => {
+  // MathJax's promise may be kept before the page's own formulas are taken up: ask again, for 20 seconds.
+  if (left && document.querySelector(".math") && !document.querySelector("mjx-container")) return setTimeout(() => look(left - 1), 100);
   const raw = [], tex = /\$\$|\\\[|\\\]|\\\(|\\\)|\\(frac|tag|sum|begin|end|mathrm|operatorname|partial|left|right|text|sqrt)\b/;
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -34,7 +36,7 @@ const look = () => {
 const due = document.querySelector("script[src*=mathjax i]") !== null;
 const wait = left => {
   if (due && left > 0 && !(window.MathJax && MathJax.startup && MathJax.startup.promise)) setTimeout(() => wait(left - 1), 50);
-  else (due && window.MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 0), look);
+  else (due && window.MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 0), () => look());
 };
 wait(400);
 """
