@@ -1,5 +1,6 @@
 """The student's copy: no answers in it, the constants of this student, and it grades as it should."""
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -153,3 +154,11 @@ def test_an_untouched_released_cell_gets_no_point_from_nbgrader(copy):
         exec(cell["source"], space)                             # noqa: S102 (our own notebook)
     assert cells[-1]["source"].splitlines()[-1] == "report.score" and cells[-1]["metadata"]["nbgrader"]["points"] == 1
     assert space["report"].score == 0 and not space["report"].written
+
+
+@pytest.mark.parametrize("form", ["py", "notebook", "both"])
+def test_the_readme_names_a_file_that_is_there(tmp_path, form):
+    from nanolm.grading.classroom import release as releases
+    releases.write(tmp_path / "s9", "s9", names=["linear.forward", "softmax.backward"], form=form)
+    (named,) = re.findall(r"nanolm check (\S+)", (tmp_path / "s9" / "README.md").read_text())
+    assert (tmp_path / "s9" / named).is_file()

@@ -21,9 +21,12 @@ from nanolm.grading import exercises
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?^[ \t]*### END SOLUTION[^\n]*\n?", re.M | re.S)
 README = """# Exercises of {student}
 
-    nanolm exercises .                                    what there is, and what is done
-    nanolm check exercises/layernorm.backward.py          is it right, and if not, what went wrong?
-    nanolm exercises --hint layernorm.backward            the first hint; with --number 2 the second
+    nanolm exercises .
+        what there is, and what is done
+    nanolm check exercises/{file}
+        is it right, and if not, what went wrong?
+    nanolm exercises --hint {name}
+        the first hint; with --number 2 the second
 
 Write each function in its file, below the line `# exercise: ...`, which must stay. You may add functions of your own. Some
 exercises hold numbers that are yours alone; they come from your id, which stands in student.json.
@@ -40,8 +43,9 @@ def write(folder, student, names=None, notebooks=None, form="py"):
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty. Choose a new folder: a student's work is never written over.")
     chosen = [exercises.find(name, student) for name in names or exercises.names()]
+    first = f"{chosen[0].notebook or 'exercises'}.ipynb" if form == "notebook" else f"{chosen[0].name}.py"
     written = [put(folder / "student.json", json.dumps({"student": str(student)}) + "\n"),
-               put(folder / "README.md", README.format(student=student))]
+               put(folder / "README.md", README.format(student=student, name=chosen[0].name, file=first))]
     if form in ("py", "both"):
         written += [put(folder / "exercises" / f"{one.name}.py", file_of(one)) for one in chosen]
     if form in ("notebook", "both"):
