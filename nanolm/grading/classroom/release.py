@@ -103,10 +103,15 @@ def markdown(text):
 
 def code(text, grade_id, solution=False, points=0):
     """Return a code cell with nbgrader's metadata: one to write in, or a locked one that counts."""
-    about = {"schema_version": 3, "grade_id": grade_id, "solution": solution, "grade": not solution, "locked": not solution,
-             "task": False}
+    about = nbgrader(grade_id, solution)
     return {"cell_type": "code", "execution_count": None, "outputs": [], "source": text.rstrip() + "\n",
             "metadata": {"nbgrader": about if solution else {**about, "points": points}}}
+
+
+def nbgrader(grade_id, solution=False):
+    """Return nbgrader's metadata, schema 3, of a cell to write in, or of a locked one that grades (without its points)."""
+    return {"schema_version": 3, "grade_id": grade_id, "solution": solution, "grade": not solution, "locked": not solution,
+            "task": False}
 
 
 def without_solutions(text):

@@ -2,7 +2,7 @@
 import numpy as np
 
 from nanolm.grading.exercise import ways
-from nanolm.grading.mistakes.widths import SUM, product
+from nanolm.grading.mistakes.widths import TOTALS, product
 from nanolm.layers import gelu, silu
 
 
@@ -88,15 +88,7 @@ BACKWARD = ways(
     down_from_g=("down_proj's weight is made with g. Its input was h = a * u: h^T @ dy, (W1).", {"down": "g"}),
     down_not_turned=("dh = dy @ W_down takes the weight as it is: on the way back it must be turned, dy @ W_down^T. As it is, it "
                      "runs only if F = C.", {"dh": "not turned"}),
-    weights_mean=("The gradients of the weights are divided by the number of rows. " + SUM, {"total": "mean"}),
-    weights_mean_of_first_axis=("The gradients of the weights are divided by the length of the first axis. " + SUM,
-                                {"total": "mean of first axis"}),
-    weights_last_only=("The gradients of the weights come from the last sequence (the last of the first axis) alone: sum over "
-                       "all rows.",
-                       {"total": "last"}),
-    weights_first_only=("The gradients of the weights come from the first sequence (the first of the first axis) alone: sum over "
-                        "all rows.",
-                        {"total": "first"}),
+    **TOTALS,
     skip_added=("dy is added to dx. That is the residual connection's, in llama_block.backward; this layer has "
                 "none.", {"back": "skip"}),
     dp_first=("dp comes first: the order is that of forward's arguments, dx, dp.", {"back": "dp dx"}),

@@ -5,6 +5,17 @@ from nanolm.grading.exercise import ways
 from nanolm.layers import gelu, relu
 
 SUM = "Every token uses the same weight, so their gradients add: a sum, not a mean."
+TOTALS = dict(                                      # what goes wrong in the sum over the tokens, in any pair of linear layers
+    weights_mean=("The gradients of the weights are divided by the number of rows. " + SUM, {"total": "mean"}),
+    weights_mean_of_first_axis=("The gradients of the weights are divided by the length of the first axis. " + SUM,
+                                {"total": "mean of first axis"}),
+    weights_last_only=("The gradients of the weights come from the last sequence (the last of the first axis) alone: sum over "
+                       "all rows.",
+                       {"total": "last"}),
+    weights_first_only=("The gradients of the weights come from the first sequence (the first of the first axis) alone: sum over "
+                        "all rows.",
+                        {"total": "first"}),
+)
 
 
 def rows(a):
@@ -79,15 +90,7 @@ MLP_BACKWARD = ways(
     dx_before_bend=("dx is made with dh as it is before the bend's backward: first gelu.backward, then c_fc.", {"dx": "before"}),
     proj_not_turned=("dh = dy @ W_proj takes c_proj's weight as it is: on the way back it must be turned, dy @ W_proj^T. As it "
                      "is, it runs only if F = C.", {"dh": "not turned"}),
-    weights_mean=("The gradients of the weights are divided by the number of rows. " + SUM, {"total": "mean"}),
-    weights_mean_of_first_axis=("The gradients of the weights are divided by the length of the first axis. " + SUM,
-                                {"total": "mean of first axis"}),
-    weights_last_only=("The gradients of the weights come from the last sequence (the last of the first axis) alone: sum over "
-                       "all rows.",
-                       {"total": "last"}),
-    weights_first_only=("The gradients of the weights come from the first sequence (the first of the first axis) alone: sum over "
-                        "all rows.",
-                        {"total": "first"}),
+    **TOTALS,
     bias_mean=("The gradients of the biases are means over the rows. Every row got the same bias, so their gradients "
                "add.", {"bias": "mean"}),
     bias_first_axis=("The gradients of the biases are summed over the first axis alone: sum over every axis but the last.",
