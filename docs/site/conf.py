@@ -30,6 +30,8 @@ autodoc_mock_imports = ["torch", "transformers", "tiktoken", "mpi4py", "tensorfl
 html_theme = "furo"
 html_static_path = [str(HERE / "static")]
 html_css_files = ["nanolm.css"]
+html_js_files = ["wide.js"]
+html_use_index = html_domain_indices = False      # thousands of names: the search finds them
 html_favicon = str(HERE / "static" / "icon.svg")
 html_search_scorer = str(HERE / "static" / "scorer.js")
 html_copy_source = False

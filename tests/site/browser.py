@@ -23,7 +23,8 @@ const look = (left = 200) => {
     if (!set && tex.test(node.data)) raw.push(node.data.trim().slice(0, 80));
   }
   done({
-    width: document.documentElement.scrollWidth,
+    // The theme's article scrolls by itself, so that the page never does: ask the article too.
+    width: Math.max(...[document.documentElement, ...document.querySelectorAll(".content, article")].map(e => e.scrollWidth)),
     raw,
     formulas: document.querySelectorAll("mjx-container").length,
     unset: document.querySelectorAll(".math").length > 0 && document.querySelectorAll("mjx-container").length == 0,
@@ -36,7 +37,7 @@ const look = (left = 200) => {
 const due = document.querySelector("script[src*=mathjax i]") !== null;
 const wait = left => {
   if (due && left > 0 && !(window.MathJax && MathJax.startup && MathJax.startup.promise)) setTimeout(() => wait(left - 1), 50);
-  else (due && window.MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 0), () => look());
+  else (due && window.MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, due ? 250 : 0), () => look());
 };
 wait(400);
 """
